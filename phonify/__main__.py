@@ -23,7 +23,7 @@ from phonify.server import serve
 @click.group(cls=Group)
 @click.version_option(__version__, message="Phonify %(version)s")
 def phonify() -> None:
-    """Run the server of the SMS API. Manage the accounts, keys and messages in the database.
+    """Run the server of the SMS API. Manage the accounts, keys and messages in its SQLite file.
 
     Settings are PHONIFY_* variables, such as PHONIFY_DATABASE and PHONIFY_PORT.
     """

@@ -164,9 +164,8 @@ _FIELDS = {f"{PREFIX}{field.name.upper()}": field for field in fields(Settings)}
 def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
     """Read the settings from an environment. Raises one ConfigError with all errors.
 
-    `overrides` replaces values of the environment. Its keys are names of settings. These names omit the prefix
-    `PHONIFY_`. An example is `DATABASE`. The value of an override can be a string. The value can also have the type
-    of the setting. An unknown name is an error.
+    `overrides` replaces values of the environment. Its keys are names of settings without the prefix `PHONIFY_`, for
+    example `DATABASE`. Each value is a string, or has the type of the setting. An unknown name is an error.
     """
     given, known = merge(environ, overrides), _list_variables()
     values, faults = {}, []

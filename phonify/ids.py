@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 _FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 AUTH_TOKEN = "[!-~]{1,64}"  # noqa: S105 - a pattern; usually 32 hexadecimal digits, but a test may have its own token
 _FRACTION_BITS = 12
-_RANDOM = struct.Struct("=16Q")  # one call for 16 numbers, because each call releases the interpreter lock and is slow
+_RANDOM = struct.Struct("=16Q")  # 16 numbers in one call, because each call releases the interpreter lock
 
 
 def is_message_id(text: str) -> bool:

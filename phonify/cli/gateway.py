@@ -56,8 +56,8 @@ def choose_gateway(services: Services, name: str | None) -> str:
 def warn_of_other_gateway(services: Services) -> None:
     """Print a warning if this command and the server use different gateways.
 
-    If several servers have used the database, the function checks the server that was started last. For example, the
-    server's environment variables are missing in the shell. The command then uses the stub gateway.
+    For example, if the server's environment variables are missing in the shell, the command uses the stub gateway. If
+    several servers have used the database, the function checks the server that was started last.
     """
     start = find_other_start(services.database, services.gateways)
     if start is None:
@@ -209,9 +209,9 @@ def resume(gateway_name: str | None) -> None:
 def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
     """Move messages from the gateway NAME to a gateway of this server.
 
-    This server does not have the gateway NAME. Therefore, the messages of this gateway wait. The new gateway checks
-    each message. If the new gateway refuses a message, the message fails. It is possible that the gateway NAME has
-    already received some messages. The command does not move these messages.
+    NAME is a gateway that this server does not have. Its messages wait until they are moved or expire. The new gateway
+    checks each message. If the new gateway refuses a message, the message fails. The command does not move messages
+    that the gateway NAME may already have received.
     """
     services = get_services()
     name = choose_gateway(services, gateway_name)

@@ -46,9 +46,9 @@ def create_key(account_name: str, name: str, as_json: bool) -> None:
 @click.option("--account", "account_name", help="List only the keys of this account.")
 @json_option
 def list_keys(account_name: str | None, as_json: bool) -> None:
-    """List the id and the name of each key. The keys themselves are not shown.
+    """List the id, the account and the name of each key. The keys themselves are not shown.
 
-    The list shows when each key was created, when it was revoked, and when it was last used.
+    The list also shows when each key was created, when it was revoked, and when it was last used.
     """
     services = get_services()
     if account_name is not None:

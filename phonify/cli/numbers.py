@@ -51,7 +51,8 @@ def list_numbers(account_name: str | None, as_json: bool) -> None:
     default = services.inbound.find_default_number()
     if default is not None and account_name in (None, DEFAULT_ACCOUNT):
         text = (
-            f"The account {DEFAULT_ACCOUNT!r} receives the messages to {default}. PHONIFY_ORIGIN contains this number."
+            f"The account {DEFAULT_ACCOUNT!r} also receives the messages to {default},"
+            " because PHONIFY_ORIGIN contains this number."
         )
         echo(text, err=True)
 

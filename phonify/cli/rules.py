@@ -45,9 +45,7 @@ _OPTIONS = (
         " Default: 0.",
     ),
     click.option("--error", metavar="TYPE", help="The type of the message's error. Example: unreachable_handset."),
-    click.option(
-        "--seconds", metavar="N", help="The delay in seconds. For example, a receipt arrives after this delay."
-    ),
+    click.option("--seconds", metavar="N", help="The delay of a message, a receipt, a reply or an answer, in seconds."),
     click.option("--times", metavar="N", help="The number of temporary failures of a message. Default: 1."),
     click.option("--reply", metavar="TEXT", help="The text of the reply from the phone."),
     click.option("--status", type=click.Choice(("429", "500", "503")), help="The HTTP status of the answer."),

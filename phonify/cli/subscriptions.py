@@ -23,7 +23,7 @@ from .output import (
 )
 
 subscriptions_cli = Group("subscriptions", help="Manage the opt-outs and opt-ins of phones.")
-keywords_cli = Group("keywords", help="Manage keywords and automatic replies.")
+keywords_cli = Group("keywords", help="Manage opt-out keywords and automatic replies.")
 
 
 @subscriptions_cli.command("list")

@@ -96,7 +96,7 @@ def send_test(account_name: str) -> None:
 def list_deliveries(limit: int, account_name: str, as_json: bool) -> None:
     """List the latest deliveries. The newest delivery is at the end.
 
-    The list shows the URL and the last answer of each delivery. With --json, the list has every attempt.
+    The list shows the URL and the last answer of each delivery. With --json, the list also has every attempt.
     """
     services = get_services()
     account = get_account(services, account_name)

@@ -59,7 +59,7 @@ def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
 
     The flag is True if the characters of the piece are not in GSM-7.
     """
-    wide = {found.character[-1] for found in check.wide}  # if a letter has an accent, take only the accent
+    wide = {found.character[-1] for found in check.wide}  # for a letter and a separate accent, only the accent
     return [(is_wide, "".join(run)) for is_wide, run in groupby(segment, wide.__contains__)]
 
 
@@ -123,7 +123,7 @@ def is_undelivered(message: Message) -> bool:
 
 
 def explain(message: Message) -> str | None:
-    """Explain in one sentence why a message has failed. Returns None if the message has not failed.
+    """Explain why a message has failed. Returns None if the message has not failed.
 
     A message has failed if it has an error type, or if its receipt says `undelivered`.
     """

@@ -33,7 +33,7 @@ def template_context() -> dict[str, Any]:
 def describe_clock() -> dict[str, Any] | None:
     """Return what a page shows about the server's clock. Returns None if the clock shows the real time."""
     status = get_services().clock.get_status()
-    # The time has no seconds. So the page must refresh the line about the clock only once a minute.
+    # The time has no seconds. So the line about a running clock changes only once a minute.
     return {"time": f"{status.now[:16]}:00.000Z", "frozen": status.frozen} if status.changed else None
 
 

@@ -36,7 +36,7 @@ def search() -> str:
     if given["q"] and (len(given["q"]) > HIGHEST_MAX_BODY or "\0" in given["q"]):
         below = None  # find nothing
     found, begun = Found([], below), monotonic()
-    # Each call searches a limited number of messages. The loop ends if a call finds something, or after SEARCH_TIME.
+    # Each call searches a limited number of messages. If a call finds nothing, the next call searches older messages.
     while not found.entries and found.next is not None and monotonic() - begun < SEARCH_TIME:
         found = get_services().conversations.search(
             current_account(), text=given["q"], numbers=numbers, below=found.next, limit=RESULTS, **_read_filter(given)

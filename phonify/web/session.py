@@ -47,7 +47,7 @@ bp = Blueprint("session", __name__, url_prefix="/inbox", static_folder="static",
 def protect(blueprint: Blueprint) -> None:
     """Protect the views of a blueprint. If a view fails, show an error page.
 
-    The views refuse requests that other sites send. GET and HEAD requests from other sites are allowed.
+    The views refuse all requests from other sites, except GET and HEAD requests.
     """
     blueprint.before_request(refuse_other_sites)
     blueprint.after_request(add_headers)
@@ -64,7 +64,7 @@ def guard(blueprint: Blueprint) -> None:
 
 
 def refuse_other_sites() -> ResponseReturnValue | None:
-    """Refuse a request that another site sent. GET and HEAD requests from other sites are allowed."""
+    """Refuse a request from another site, except a GET or HEAD request."""
     if request.method in _SAFE or comes_from_here():
         return None
     return _show_error_page("Refused", "Another site sent this request.", 403)

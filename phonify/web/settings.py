@@ -52,7 +52,7 @@ def change_origin() -> Any:
 
 @bp.post("/keywords")
 def change_keywords() -> Any:
-    """Change the account's opt-out keywords, and the replies to opt-out keywords."""
+    """Change the account's own opt-out keywords and its automatic replies."""
     services, given = get_services(), {name: normalize_lines(text).strip() for name, text in request.form.items()}
     try:
         own = given.get("stop_keywords", "").split(",")

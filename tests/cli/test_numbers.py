@@ -50,7 +50,9 @@ def test_the_list_may_be_of_one_account(run) -> None:
     assert run("list", "--account", "shop").stdout.splitlines() == ["NUMBER  ACCOUNT", "72404   shop"]
 
 
-DEFAULT = "The account 'default' receives the messages to +15005550006. PHONIFY_ORIGIN contains this number.\n"
+DEFAULT = (
+    "The account 'default' also receives the messages to +15005550006, because PHONIFY_ORIGIN contains this number.\n"
+)
 
 
 def test_the_list_says_that_the_default_account_also_gets_the_texts_to_the_server_s_sender(run) -> None:

@@ -567,7 +567,8 @@ def test_the_page_of_a_run_has_no_runs_and_says_whose_limits_count(
     assert read_section(browser) is None
     page = browser.get("/inbox/settings").get_data(as_text=True)
     assert "1 of 5 messages used today" in page
-    assert "Another account has created this test run" in page
+    limits = "This test run has the same limits as that account."
+    assert f"Another account has created this test run. {limits}" in page
 
 
 def test_with_a_gateway_that_really_sends_the_page_has_no_runs(make_app: Callable[..., Flask]) -> None:
