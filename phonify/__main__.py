@@ -34,7 +34,7 @@ phonify.add_command(restore)
 
 
 @phonify.command("serve", epilog=list_settings())
-@setting_option("port", "The port. 0 takes any free port.", metavar="PORT")
+@setting_option("port", "The port. If the value is 0, Phonify uses a free port.", metavar="PORT")
 @setting_option("host", "The address to listen on.", metavar="HOST")
 @setting_option("database", "The SQLite file. It is created if it is missing.", metavar="FILE")
 @setting_option("workers", "The number of processes that serve requests.", metavar="N")

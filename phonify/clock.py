@@ -74,11 +74,13 @@ def seconds_until(text: str | None, now: datetime) -> float:
 def parse_time(text: str) -> datetime:
     """Parse a time in the format of RFC 3339, such as `2026-01-31T09:30:00Z`.
 
-    Raises ValueError if the string has another format.
-
     The T and the Z can be lower case, and a space can replace the T. Two more forms of ISO 8601 are accepted: a time
-    without seconds, and a time zone without a colon. Only the first six decimal digits of the seconds are used. If the
-    year in UTC is not from 1 to 9999, the result is the first or the last possible time.
+    without seconds, and a time zone without a colon. Only the first six decimal digits of the seconds are used.
+
+    Raises ValueError if the string is not a valid time in one of these formats.
+
+    If the time in UTC is before the year 1, the result is `FIRST`. If the time in UTC is after the year 9999, the
+    result is `LAST`.
     """
     match = _TIME.fullmatch(text)
     if match is None:

@@ -1,7 +1,7 @@
 """The settings. They are read once, at the start, from PHONIFY_* variables. All errors are reported together.
 
-Each function `_read_...` reads one kind of value. In the class `Settings`, each setting has a default and one
-of these functions.
+Each function `_read_...` reads one kind of value. For each setting, the class `Settings`
+defines the default value and the function that reads the value.
 """
 
 import re

@@ -70,8 +70,8 @@ def _read_time(_context: click.Context, _parameter: click.Parameter, value: str 
 def advance_clock(duration: timedelta | None, target: datetime | None, as_json: bool) -> None:
     """Advance the clock by DURATION, such as 24h or 1d12h.
 
-    The command does all work that is due before or at the new time. Earlier work is done first. The command does not
-    need a running server or worker.
+    The command does all work that is due before or at the new time. The command does this work in
+    the order of the due times. No running server or worker is necessary.
     """
     services = get_services()
     goal = target if duration is None else duration

@@ -60,7 +60,9 @@ def register_commands(group: click.Group) -> None:
 
 
 def _describe_app() -> None:
-    """Append `_ABOUT` to the help page of the root command, such as `flask --app app`.
+    """Add `_ABOUT` at the end of the root command's help.
+
+    For example, the root command is `flask --app app`.
 
     Before flask lists the commands, it builds the app. The app calls this function. Then the library `click` prints the
     list and `_ABOUT`.

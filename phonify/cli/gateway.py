@@ -44,8 +44,8 @@ def choose_gateway(services: Services, name: str | None) -> str:
         chosen = sending[0] if sending else services.gateway.name
         if len(services.gateways) > 1:
             names = " and ".join(services.gateways)
-            text = f"This server has the gateways {names}. The command uses {chosen}. Choose the other with --gateway."
-            echo(text, err=True)
+            text = f"This server has the gateways {names}. The command uses {chosen}."
+            echo(f"{text} To choose the other gateway, use --gateway.", err=True)
         return chosen
     if name not in services.gateways:
         known = ", ".join(services.gateways)
@@ -193,7 +193,7 @@ def _write_option(name: str | None) -> str:
 @gateway_cli.command("resume")
 @gateway_option
 def resume(gateway_name: str | None) -> None:
-    """Resume the gateway. The gateway can also be paused because of a fault. The command ends this pause too."""
+    """Resume the gateway. The command also ends a pause that a fault has caused."""
     services = get_services()
     name = choose_gateway(services, gateway_name)
     warn_of_other_gateway(services)
@@ -217,7 +217,7 @@ def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
     name = choose_gateway(services, gateway_name)
     warn_of_other_gateway(services)
     if former in services.gateways:
-        text = f"this server uses the gateway {former!r}; use the name of a gateway that this server no longer uses"
+        text = f"this server has the gateway {former!r}; NAME must be a gateway that this server does not have"
         raise click.BadParameter(text, param_hint="NAME")
     left = next((left for left in services.moving.list_left() if left.gateway == former), None)
     if left is None:

@@ -44,8 +44,8 @@ from .output import Command, Failed, account_option, echo, get_account, get_serv
     type=click.FloatRange(0, 600),
     default=PATIENCE,
     show_default=True,
-    help="The lab waits at most this many seconds until the app has finished its work. An app can answer first and work"
-    " later.",
+    help="An app can answer first and work later. The lab waits for the end of this work, but not longer than this"
+    " number of seconds.",
 )
 @click.option(
     "--junit", "junit_file", metavar="FILE", type=click.Path(dir_okay=False), help="Write a report as JUnit XML."
@@ -104,9 +104,10 @@ def _find_app(
     status_url: str | None,
     secret: str | None,
 ) -> AppUnderTest:
-    """Return the app that the lab tests. The database has the account's own URLs and secret.
+    """Return the app that the lab tests.
 
-    If `url` and `status_url` are both None, use the account's own URLs. If `secret` is None, use the account's secret.
+    If `url` and `status_url` are both None, use the account's URLs from the database. If `secret` is None, use the
+    account's secret from the database.
     """
     if form.name == "standard" and status_url is not None:
         raise click.UsageError("--status-url needs --form twilio")

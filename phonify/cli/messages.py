@@ -105,10 +105,11 @@ def _find_since(services: Services, account: Account, criteria: Criteria, after:
 
 
 def _describe_state(services: Services, message: Message) -> str:
-    """Return one detail about the state of a message.
+    """Return the text for the column DETAIL of a message.
 
-    The result is the first of these values that exists: the error type, the receipt's status, the scheduled time, the
-    reason why the message waits. If no value exists, the result is `-`.
+    The function looks for four values in this order: the error type, the receipt's status, the scheduled time, and the
+    reason why the message waits. The result describes the first value that exists. If no value exists, the result is
+    `-`.
     """
     if message.error_type is not None:
         return message.error_type
@@ -120,7 +121,10 @@ def _describe_state(services: Services, message: Message) -> str:
 
 
 def _describe_wait(services: Services, message: Message) -> str | None:
-    """Describe why a message waits for its gateway. Return None if the gateway takes messages."""
+    """Describe why a message waits for its gateway.
+
+    Returns None in two cases: the message does not wait for a gateway, or the gateway works normally.
+    """
     if message.state != "unconfirmed" or message.gateway is None or message.in_doubt:
         return None
     running = services.gateways.get(message.gateway)

@@ -42,7 +42,8 @@ class Failed(click.ClickException):
 def note_done(text: str) -> None:
     """Store a note about what the command has changed.
 
-    After the change, the command prints its output. If the output can't be printed, the error text ends with the note.
+    Call this function before the command prints its result. If the result can't be printed, the error text ends with
+    the note.
     """
     click.get_current_context().meta[_DONE] = text
 
@@ -51,8 +52,8 @@ def note_done(text: str) -> None:
 def _writing() -> Iterator[None]:
     """Raise `Failed` if the output can't be written.
 
-    If the output is a closed pipe and the command has changed nothing, raise OSError. The library `click` handles this
-    error and prints no text.
+    If two conditions are true, raise OSError instead: the output is a closed pipe, and `note_done` has stored no note.
+    The library `click` handles this error and prints no text.
     """
     try:
         yield
@@ -103,7 +104,7 @@ class Group(click.Group):
 def load_services() -> Services:
     """Return the services of the app, even if no database exists.
 
-    When a command first calls this function, Flask builds the app.
+    If the app does not exist yet, Flask builds the app.
     """
     services: Services = click.get_current_context().obj.load_app().extensions["phonify"]
     return services
@@ -143,9 +144,10 @@ def usage_errors(names: Mapping[str, str]) -> Iterator[None]:
 
 
 def describe_faults(faults: Sequence[Fault], names: Mapping[str, str]) -> str:
-    """Return a text with one line for each error. `names` has the names of the arguments in the command.
+    """Return a text with one line for each error.
 
-    An element of a list, such as `to[1]`, can have its own name.
+    `names` maps arguments to the names that the command shows. For example, it maps `body` to `TEXT`. An element of a
+    list, such as `to[1]`, can have its own name.
     """
     lines = []
     for fault in faults:

@@ -41,8 +41,8 @@ _OPTIONS = (
     click.option(
         "--seed",
         metavar="N",
-        help="A number for --share. If you repeat a test with the same number, the rule selects the same messages."
-        " Default: 0.",
+        help="The seed for --share, a number. If you repeat a test with the same seed, the rule selects the same"
+        " messages as before. Default: 0.",
     ),
     click.option("--error", metavar="TYPE", help="The type of the message's error. Example: unreachable_handset."),
     click.option("--seconds", metavar="N", help="The delay of a message, a receipt, a reply or an answer, in seconds."),

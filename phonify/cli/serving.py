@@ -1,7 +1,4 @@
-"""Functions for the command `phonify serve`.
-
-The functions define options, write the list of settings in the command's help, and load a scenario.
-"""
+"""Functions for the command `phonify serve`: its options, its list of settings, and its scenario."""
 
 from collections.abc import Callable
 from pathlib import Path

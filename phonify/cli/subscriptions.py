@@ -119,7 +119,7 @@ def show_keywords(account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def set_keywords(stop_keywords: Sequence[str], account_name: str, as_json: bool, **replies: str | None) -> None:
-    """Set the account's own opt-out keywords and replies.
+    """Set the account's additional opt-out keywords and its replies.
 
     To remove a setting, give its option with an empty string. If you omit an option, its setting does not change.
     """

@@ -32,7 +32,8 @@ def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: b
     If TEXT is -, the command reads the text from standard input. It removes one line break at the end of the text.
 
     If the text is empty or too long for a message, the exit status is 2. If the text fails a check, the exit status is
-    1. By default, a text fails if it needs UCS-2, or if it needs several SMS. The options change the checks.
+    1. By default, a text fails if it needs UCS-2, or if it needs several SMS.
+    The options --allow-ucs2 and --max-segments allow more texts. The option --webotp adds a check.
     """
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")

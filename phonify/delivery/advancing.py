@@ -35,7 +35,7 @@ class Worker(Protocol):
         """
 
     def deliver_due(self, *, deadline: float) -> int:
-        """Do all due work. When `clock.monotonic()` has reached `deadline`, no new work begins."""
+        """Do all work that is due. When `clock.monotonic()` has reached `deadline`, no new work begins."""
 
 
 class Advancing:
@@ -61,8 +61,8 @@ class Advancing:
 
         After `most_seconds` of real time, this method ends, even if the clock has not reached the target time.
 
-        This method stops the clock while it works. If the clock was running before, the method restarts the clock at
-        the end.
+        This method stops the clock during the call. If the clock was running before the call, the clock continues to
+        run after the call.
 
         Raises RequestRefused in three cases: the clock can't be changed, the target time is in the past, or the target
         time is too far in the future (see `MOST_AHEAD`). Raises Conflict if another request is advancing the clock.

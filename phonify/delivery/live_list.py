@@ -89,7 +89,7 @@ def _describe_outcome(message: Message) -> tuple[str, int]:
 def _shorten(text: str, width: int) -> str:
     """Return a text as one line of exactly `width` columns.
 
-    If the text is longer, replace its end with `...`. If the text is shorter, add spaces.
+    If the text needs more columns, replace its end with `...`. If the text needs fewer columns, add spaces.
     """
     line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     if _measure(line) > width:

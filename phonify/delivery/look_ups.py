@@ -82,7 +82,9 @@ class LookUps:
         return len(claimed)
 
     def _claim(self) -> list[tuple[Message, Sequence[str]]]:
-        """Return the messages whose look-up is due, each with its ids at the provider.
+        """Return the messages whose look-up is due.
+
+        The result is a list of pairs. Each pair contains a message and the ids that the provider gave to this message.
 
         Also plan the next look-up of each message. If a message has a receipt or is in state `error`, plan no more
         look-ups for this message. Each message gets at most `MOST` look-ups.

@@ -1,8 +1,8 @@
 """The delivery loop. The loop claims due rows, delivers them, and records the outcomes. A row is a message or an event.
 
 Several loops can run on one database, in different processes. A loop leases the rows that it claims. A lease protects
-the row from other loops. The protection ends when the lease ends. If the process that holds the lease stops, the
-protection ends earlier.
+the row from other loops. Another loop can claim the row in two cases: the lease has ended, or the process that holds
+the lease has stopped.
 """
 
 import logging
@@ -38,9 +38,9 @@ class Delivery(Protocol[Job, Outcome]):
     name: str
 
     def seconds_to_next(self) -> float:
-        """Return the number of seconds until the loop has work.
+        """Return the number of seconds until a row is due or a lease ends.
 
-        The loop has work if a row is due or a lease has ended. If there is work now, the result is 0 or negative.
+        If a row is already due or a lease has already ended, the result is 0 or negative.
         """
 
     def seconds_to_due(self) -> float:

@@ -60,18 +60,15 @@ class MessageDelivery:
         self._calls = GatewayCalls(database, gateway, clock, lease=lease, observe=observe)
 
     def seconds_to_next(self) -> float:
-        """Return the number of seconds until the loop has work.
-
-        The loop has work if a message is due or a lease has ended.
-        """
+        """Return the number of seconds until a message is due or a lease ends. See `seconds_to_due`."""
         with self._database.reading() as connection:
             lease_ends_at = outbox_store.next_lease_end(connection, gateway=self._gateway.name)
         return min(self.seconds_to_due(), seconds_until(lease_ends_at, self._clock.machine_now()))
 
     def seconds_to_due(self) -> float:
-        """Return the number of seconds until the gateway can get a due message.
+        """Return the number of seconds until a message is due and the gateway can get this message.
 
-        If a validity period ends earlier, return the number of seconds until the end of this period.
+        If the validity period of a message ends before that time, return the number of seconds until this period ends.
         """
         if not self._calls.count_places():
             return float("inf")  # when a call to the gateway ends, the loop continues
@@ -90,7 +87,7 @@ class MessageDelivery:
         return min(max(seconds, opens_in), seconds_until(expires_at, now))
 
     def _seconds_to_open(self, connection: Connection) -> float:
-        """Return the number of seconds until the gateway can take the first due message."""
+        """Return how many seconds the next due message must wait for the gateway."""
         now = format_time(self._clock.now())
         due = outbox_store.list_due_messages(connection, gateway=self._gateway.name, now=now, limit=1)
         return self._pacing.seconds_to_open(connection, due[0].body if due else "")
@@ -106,7 +103,7 @@ class MessageDelivery:
     # Claiming
 
     def claim(self, connection: Connection, owner: str) -> list[Message]:
-        """Claim due messages for the owner.
+        """Claim messages that are due, and return them. `owner` holds the leases of these messages.
 
         Some due messages must not be sent. If the message belongs to a test run that has ended, remove the message. If
         the message is doubtful (see `_is_doubtful`), record that it is in doubt. In all other cases, the message fails.
@@ -183,11 +180,12 @@ class MessageDelivery:
     def record(self, connection: Connection, outcomes: Sequence[MessageOutcome]) -> None:
         """Record the outcomes of attempts, and store webhook events.
 
-        If the state of a message becomes final, store an event for this message. Also store an event if a
-        message is in doubt, which means that nobody knows the outcome of this message.
+        If the state of a message becomes final, store an event for this message. If a message is in doubt, store an
+        event for this message. A message is in doubt if nobody knows its outcome.
 
-        After an unexpected error, record each outcome separately. If this fails for an outcome, record that the message
-        of this outcome is in doubt. This failure does not affect the other outcomes.
+        First, record all outcomes together. If an unexpected error occurs, record the outcomes one by one. If Phonify
+        can't record the outcome of a message, it records that this message is in doubt. This failure does not affect
+        the other outcomes.
         """
         try:
             with isolating(connection):
@@ -234,7 +232,7 @@ class MessageDelivery:
             self._webhooks.enqueue(connection, "message.simulated", simulated, clock_now)
 
     def _note_taken(self, connection: Connection, message: Message, outcome: Taken, now: datetime) -> None:
-        """Store the provider's ids and the receipts that the gateway returned for this message.
+        """Store what the gateway returned for this message: the provider's ids, and the receipts.
 
         This happens even if an earlier receipt has made the state of the message final.
         """

@@ -23,7 +23,7 @@ AFTER_FAULT = 1.0  # seconds to wait after an error
 
 
 class RuleEffects:
-    """A loop that stores the receipts and replies that rules have planned.
+    """A loop that stores the effects of rules when the effects are due. An effect is a receipt or a reply.
 
     One transaction stores at most `AT_ONCE` receipts and replies. The loop does not call the gateway.
     """
@@ -38,7 +38,7 @@ class RuleEffects:
         self._receiving = receiving
 
     def run(self) -> None:
-        """Store due receipts and replies until `database.stopping` is true."""
+        """Call `deliver_due` repeatedly while `database.stopping` is false."""
         while not self._database.stopping:
             pause = INTERVAL
             try:
@@ -65,7 +65,10 @@ class RuleEffects:
         return count
 
     def step(self) -> int:
-        """Store receipts and replies that are due. The maximum is `AT_ONCE`. Returns how many were due."""
+        """Store at most `AT_ONCE` effects of rules that are due. An effect is a receipt or a reply.
+
+        Returns the number of these effects. This number includes effects that can't be stored.
+        """
         if self.seconds_to_due() > 0:
             return 0
         now = self._clock.now()
@@ -78,7 +81,7 @@ class RuleEffects:
                         self._apply(connection, met, now)
                 except PartFailed as error:
                     logger.exception(
-                        "Message %s: Phonify could not store the receipt or reply that a rule had planned",
+                        "Message %s: Phonify could not store the effect of a rule (a receipt or a reply)",
                         met.message_id,
                         exc_info=error.__cause__,
                     )

@@ -1,6 +1,7 @@
 """Removes old rows once a minute.
 
-If the clock was set to an earlier time, this module shortens delays that are too long.
+If the clock was set to an earlier time, some due times are too far in the future. This module replaces these due times
+with earlier times.
 """
 
 import logging
@@ -25,7 +26,7 @@ _NAP = 0.25  # seconds between two checks of the clock
 
 
 class Upkeep:
-    """A loop for the upkeep of the database. This class is not thread-safe."""
+    """A loop that removes old rows and corrects due times (see `follow_clock`). This class is not thread-safe."""
 
     def __init__(
         self,
@@ -75,10 +76,10 @@ class Upkeep:
             logger.exception("the upkeep is paused for a minute after an unexpected error")
 
     def follow_clock(self) -> None:
-        """Shorten the delays and validity periods that are too long.
+        """Adapt due times and validity periods if the clock was set to an earlier time.
 
-        If the clock was set to an earlier time, some due times and ends of validity periods are too far in the future.
-        This method replaces these times with earlier times.
+        After this change, some due times are too far in the future, and some validity periods are too long. This method
+        replaces these due times with earlier times, and shortens these validity periods.
         """
         clock_now = self._clock.now()
         now, latest = format_time(clock_now), format_time(clock_now + self._lease)

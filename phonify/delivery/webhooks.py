@@ -78,10 +78,7 @@ class WebhookDelivery:
         self._quick: set[int] = set()  # accounts whose app answered the latest post in less than QUICK
 
     def seconds_to_next(self) -> float:
-        """Return the number of seconds until the loop has work.
-
-        The loop has work if a delivery is due or a lease has ended.
-        """
+        """Return the number of seconds until a delivery is due or a lease ends. See `seconds_to_due`."""
         with self._database.reading() as connection:
             lease_ends_at = delivery_store.next_lease_end(connection)
         return min(self.seconds_to_due(), seconds_until(lease_ends_at, self._clock.machine_now()))
@@ -89,7 +86,7 @@ class WebhookDelivery:
     def seconds_to_due(self) -> float:
         """Return the seconds until a delivery is due.
 
-        Accounts that already have the maximum number of parallel posts are excluded.
+        The method ignores an account if no more HTTP requests for this account can begin now.
         """
         machine_now = format_time(self._clock.machine_now())
         with self._database.reading() as connection:
@@ -116,9 +113,10 @@ class WebhookDelivery:
             return max(0, min(places - self._under_way[account_id], all_places - self._under_way.total() - claimed))
 
     def claim(self, connection: Connection, owner: str) -> list[WebhookJob]:
-        """Lease due deliveries to `owner`, and return a job for each delivery.
+        """Claim deliveries that are due, and return a job for each claimed delivery. `owner` holds the leases.
 
-        The number of leases is limited, because each delivery needs a free place. See `_count_free_places`.
+        Each claimed delivery occupies one place of the loop. Therefore, the number of free places limits the number of
+        claimed deliveries. See `_count_free_places`.
         """
         now, machine = format_time(self._clock.now()), self._clock.machine_now()
         machine_now, until = format_time(machine), format_time(machine + self._lease)
@@ -170,7 +168,7 @@ class WebhookDelivery:
             kind.conclude(connection, result, clock_now)
 
     def _end_delivery(self, connection: Connection, delivery: Delivery, now: str, *, delivered: bool) -> bool:
-        """End a delivery. After that, the next delivery of its sequence can be posted.
+        """End a delivery. Phonify can then post the next delivery of the same sequence.
 
         Returns False in two cases: the delivery has already ended, or another process has leased the delivery.
         """

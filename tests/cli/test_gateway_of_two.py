@@ -14,7 +14,10 @@ from phonify.services import Services
 from tests.support.fake_gateway import OnceGateway
 
 TO, OTHER = "+14560000001", "+14560000002"
-CHOSEN = "This server has the gateways stub and gateway. The command uses gateway. Choose the other with --gateway.\n"
+CHOSEN = (
+    "This server has the gateways stub and gateway. The command uses gateway."
+    " To choose the other gateway, use --gateway.\n"
+)
 
 
 @pytest.fixture

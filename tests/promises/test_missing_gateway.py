@@ -221,7 +221,7 @@ def test_a_shell_without_the_variables_of_the_server_is_told_before_it_moves_mes
 
 
 def test_the_messages_of_a_gateway_that_the_server_has_are_not_moved(app, waiting) -> None:
-    assert "this server uses the gateway 'stub'" in run(app, "move-messages", "stub", "--yes", exit_code=2).output
+    assert "this server has the gateway 'stub'" in run(app, "move-messages", "stub", "--yes", exit_code=2).output
 
 
 def test_what_the_new_gateway_refuses_ends_in_an_error_with_its_webhook(

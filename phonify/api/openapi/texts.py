@@ -32,7 +32,7 @@ PARTS: dict[str, tuple[Json, tuple[str, ...]]] = {
         ("invalid_msisdn", "not_found"),
     ),
 }
-_ONLY_SANDBOX = "These paths exist only if the gateway never sends messages to phones."
+_ONLY_SANDBOX = "These paths exist only in a sandbox. A sandbox is a server whose gateway sends nothing to phones."
 TAGS = {
     "messages": "Send, find, change and cancel messages. Sent and received messages are the same kind of object.",
     "phones": "Get facts about a number, and list the phones of the account.",
@@ -92,7 +92,7 @@ REQUEST_ID_PARAMETER: Json = {
     "required": False,
     "description": (
         "An id for the request. Use 1 to 64 ASCII letters, digits, `.`, `_`, `:` and `-`. The answer and the log show "
-        "this id. If the value has another form, Phonify makes a new id."
+        "this id. If the value breaks these rules, Phonify makes a new id instead."
     ),
     "schema": {"type": "string"},
 }

@@ -35,7 +35,7 @@ _HEADERS = {
 
 
 def describe_webhooks(message: Json) -> Json:
-    """Return the webhooks of the document. `message` is the schema of a message."""
+    """Return the object `webhooks` of the OpenAPI document. `message` is the schema of a message."""
     return {event: {"post": _describe_event(event, message)} for event in _EVENTS}
 
 
