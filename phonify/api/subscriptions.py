@@ -25,7 +25,8 @@ _PAGING = PagingSchema()
     examples=examples.SUBSCRIPTIONS,
     text=(
         "The list has two parts. The first part contains the phones that have exchanged messages with the account."
-        " The second part contains other phones. Each of these phones has opted out or opted in at least once."
+        " The second part contains phones that are not in the first part. Each of these phones has opted out or"
+        " opted in at least once."
     ),
 )
 def list_subscriptions() -> dict[str, Any]:

@@ -32,7 +32,7 @@ def freeze_clock(as_json: bool) -> None:
 @clock_cli.command("run")
 @json_option
 def run_clock(as_json: bool) -> None:
-    """Restart the stopped clock. The clock continues from the time that the stopped clock shows."""
+    """Restart the stopped clock. The clock continues from its current time, not from the real time."""
     services = get_services()
     services.clock.run_on()
     _print_clock(services, as_json=as_json)

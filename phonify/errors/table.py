@@ -192,8 +192,8 @@ _TITLES = {
             "PHONIFY_GATEWAY=stub, and remove PHONIFY_RELEASE_GATEWAY."
         ),
         "clock_only_forward": (
-            "The clock already shows a later time. You can move the clock only forward. To return to the real time, "
-            "reset the clock."
+            "The given time is earlier than the current time of the clock. You can move the clock only forward. "
+            "To return to the real time, reset the clock."
         ),
         "clock_too_far": "The clock can be at most 100 years ahead of the real time.",
         "too_many_rules": "An account can have at most 100 rules. Delete a rule first.",

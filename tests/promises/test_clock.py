@@ -488,7 +488,7 @@ def test_the_commands_do_the_same(operator: Operator, client: FlaskClient, send:
         (["advance", "1h", "--to", TOMORROW], 2, "Give DURATION or --to, but not both."),
         (["advance", "1y"], 2, "Not a valid duration."),
         (["advance", "--to", "noon"], 2, "Not a valid time."),
-        (["advance", "--to", "2020-01-01T00:00Z"], 1, "The clock already shows a later time."),
+        (["advance", "--to", "2020-01-01T00:00Z"], 1, "The given time is earlier than the current time of the clock."),
         (["advance", "99999d"], 1, "The clock can be at most 100 years ahead of the real time."),
     ],
 )

@@ -107,7 +107,7 @@ def test_counts_in_an_address_that_are_not_numbers_are_left_out(browser: FlaskCl
     [
         ("soon", "Not a valid duration."),
         ("", "Not a valid duration."),
-        ("2020-01-01T00:00Z", "The clock already shows a later time."),
+        ("2020-01-01T00:00Z", "The given time is earlier than the current time of the clock."),
     ],
 )
 def test_a_wrong_advance_is_shown_at_its_field(browser: FlaskClient, given: str, fault: str) -> None:
