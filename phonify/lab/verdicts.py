@@ -72,8 +72,8 @@ _VERDICTS = (
     Verdict(
         "answered_forgery",
         "The app ignored a forgery, but answered 2xx",
-        "The answer looks like a success. So nobody notices an attack. If the secret is wrong, the app ignores all"
-        " events, but the provider thinks that the app has handled them.",
+        "The answer looks like a success. So nobody notices an attack. If the app has a wrong secret, it ignores all"
+        " events. The provider counts these events as handled, because the app answers 2xx.",
         "If the signature is missing or wrong, answer 401 or 403.",
         "warning",
     ),
@@ -124,12 +124,12 @@ _VERDICTS = (
     ),
     Verdict(
         "refused_unknown_message",
-        "The app refused a status about an unknown message",
+        "The app refused the status of a message that the app does not know",
         "To send a message, the app makes a request. The provider can post a status of the message before it answers"
-        " this request. At that time, the app does not know the message yet. Some providers never repeat a refused"
-        " status.",
-        "Store the status with the id of the message, and answer 2xx. Use the status as soon as the app knows the"
-        " message.",
+        " this request. At that time, the app does not know the message yet. If the app refuses a status, some"
+        " providers never post this status again.",
+        "Store the status with the id of the message, and answer 2xx. When the app knows the message, apply the"
+        " stored status to the message.",
         "warning",
     ),
     Verdict(
@@ -144,8 +144,8 @@ _VERDICTS = (
         "other_second_answer",
         "The app gave a different answer the second time",
         "If the first answer is lost or late, the provider posts the event again. Then it uses the second answer, and"
-        " ignores the first answer. If the second answer is an error, the provider counts the event as failed. If"
-        " the second answer contains no reply, the person gets no reply.",
+        " ignores the first answer. If the second answer is an error, the provider counts the event as failed. If the"
+        " second answer contains no reply for the phone, the provider sends nothing to the phone.",
         "If the same event comes again, give the same answer as the first time: a status 2xx and the same TwiML.",
     ),
     Verdict(
@@ -153,8 +153,8 @@ _VERDICTS = (
         "The app replied with a different text the second time",
         "If the first answer is lost or late, the provider uses the second answer. Then the person gets only the"
         " second text.",
-        "Make sure that both replies are right. If the replies must be the same, store the reply with the id of the"
-        " event.",
+        "Make sure that both replies are right. If both replies must be the same, store the first reply together with"
+        " the id of the event.",
         "warning",
     ),
     Verdict(
@@ -170,8 +170,8 @@ _VERDICTS = (
         "The app handled an event twice",
         "Providers deliver each event at least once. They can deliver an event twice. A person then gets two replies,"
         " or pays twice.",
-        "Store the id of each event in a column with a unique index. Do this in the transaction that does the work."
-        " Ignore an event if its id is already stored.",
+        "Store the id of each event in a column with a unique index. Store the id in the same transaction as all"
+        " other changes for this event. Ignore an event if its id is already stored.",
     ),
     Verdict(
         "lost_event",
@@ -193,21 +193,22 @@ _VERDICTS = (
         "took_older_state",
         "The app changed the state of a message back to an older state",
         "Events can arrive in the wrong order. The app then shows the older state for a delivered message.",
-        "Compare the times of the events, and ignore an older event. As an alternative, never change a final state.",
+        "Compare the times of the events. If the app has already handled a later event of the same message, ignore"
+        " the older event. As an alternative, never change a final state.",
     ),
     Verdict(
         "refused_older",
         "The app refused an event that came in the wrong order",
         "The app refuses the event every time. But the provider repeats the event for a day or more.",
-        "If an event is older than the current state, answer 2xx and ignore the event.",
+        "If the app has already handled a later event of the same message, answer 2xx and ignore the older event.",
     ),
     Verdict(
         "lost_early_status",
-        "The app lost a status that came too early",
+        "The app lost a status that came before the app had stored the message",
         "To send a message, the app makes a request. The provider can post a status of the message before it answers"
         " this request. The app then never shows this status.",
-        "Store the status together with the id of the message. Do this even if the app has not stored the message yet."
-        " Use the status as soon as the app has stored the message.",
+        "Store the status together with the id of the message. Do this even if the app has not stored the message"
+        " yet. When the app has stored the message, apply the stored status to the message.",
     ),
     Verdict(
         "server_error",
