@@ -32,8 +32,8 @@ class TokenIsSet(Exception):
 class Fronts:
     """Reads and writes the data of fronts. A front implements the API of an SMS provider, such as Twilio.
 
-    Each operation uses only data of one account. `default_token` is the auth token that a setting gives to the
-    account `default`. Without this setting, `default_token` is None.
+    Each operation uses only data of one account. `default_token` is the auth token of the account `default`. This
+    token comes from the setting PHONIFY_TWILIO_AUTH_TOKEN. Without this setting, `default_token` is None.
     """
 
     def __init__(

@@ -42,7 +42,10 @@ class GatewayStatus(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        """True if the gateway gets messages now."""
+        """True if the gateway's condition allows Phonify to send messages.
+
+        In the conditions that `CLOSED` contains, messages wait.
+        """
         return self.condition not in CLOSED
 
     @property
@@ -61,7 +64,7 @@ class Trouble(NamedTuple):
 
 
 class Delay(NamedTuple):
-    """The longest delay of a message that waits for the gateway."""
+    """The longest delay among the messages that wait for one gateway."""
 
     seconds: float  # since the message became due
     reason: str | None  # None: nothing explains the delay
@@ -109,7 +112,8 @@ class GatewayHealth:
     def find_full_limit(self, connection: Connection, message: Message, at: datetime | None = None) -> str | None:
         """Return a description of the limit that a message exceeds. If the message exceeds no limit, return None.
 
-        `at` is the time of the check, by default now. Callers put the word "because" in front of the description.
+        `at` is the time of the check. If `at` is None, the method uses the current time. Callers put the word
+        "because" in front of the description.
         """
         parts = count_segments(message.body)[0]
         for limit in self._pacing.list_usage(connection, at or self._clock.now()):
@@ -130,7 +134,7 @@ class GatewayHealth:
         return "works" if state.taken_at is not None else "untried"
 
     def find_delay(self, connection: Connection) -> Delay | None:
-        """Return the `Delay` of the gateway's most overdue message. Returns None if no message is late."""
+        """Return the longest delay among the messages that wait for the gateway. Returns None if no message is late."""
         now = self._clock.now()
         late = outbox_store.find_late_message(
             connection,
@@ -173,8 +177,8 @@ def note_start(database: Database, clock: Clock, names: Collection[str]) -> None
 def find_other_start(database: Database, known: Collection[str]) -> Start | None:
     """Find the latest `Start` in the database. Return this `Start` if its gateways differ from `known`.
 
-    `known` contains the names of gateways. If the gateways are the same, the result is None. If the database contains
-    no `Start`, the result is also None.
+    `known` contains the names of gateways. The result is None in two cases: these names are the same as in the latest
+    `Start`, or the database contains no record of a `Start`.
     """
     with database.reading() as connection:
         started = store.list_started(connection)

@@ -48,7 +48,7 @@ class Step(NamedTuple):
 
 
 class History(NamedTuple):
-    """A message, its account and its history. The oldest step comes first."""
+    """The history of one message. The list of steps begins with the oldest step."""
 
     message: Message
     account: Account
@@ -172,9 +172,10 @@ def _explain(message: Message) -> str:
 
 
 def _list_origins(trace: Trace) -> tuple[Part, ...]:
-    """Return where a message comes from: the request, the API key, the front and the gateway.
+    """List the request, the API key, the front and the gateway of a message.
 
-    A front is a part of Phonify, such as the Twilio-compatible API. Some of these values can be missing. For example,
+    A front is a part of Phonify, such as the Twilio-compatible API. If the message is a copy of a released message, the
+    result also contains the id of the released message. Some of these values can be missing. For example,
     a command creates messages without a request. If a user has signed in with a link, the user's messages have no API
     key.
     """
@@ -186,7 +187,7 @@ def _list_origins(trace: Trace) -> tuple[Part, ...]:
     if message.front is not None:
         parts.append(f"Front {message.front}")
     if message.released_from is not None:
-        parts.append(f"Released from the message {message.released_from}")
+        parts.append(f"Copy of the released message {message.released_from}")
     if message.gateway is not None:
         what = "Released to" if message.released_from is not None else "For"
         parts.append(f"{what} the gateway {message.gateway}")
@@ -230,9 +231,9 @@ def _find_wait(
 def _find_former_wait(
     message: Message, attempts: list[MessageAttempt], state: GatewayState, now: str, *, whole: bool
 ) -> Step | None:
-    """Return a step of the history. This step describes the last fault of the gateway.
+    """Return a step about the gateway's latest fault, if this fault happened while the message was waiting.
 
-    Returns None if the message was not waiting during this fault.
+    Otherwise, return None.
     """
     doubts = [one.at for one in attempts if one.outcome == "unconfirmed"]
     end = min(filter(None, [message.finished_at, *doubts, now]))

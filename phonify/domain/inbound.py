@@ -62,9 +62,9 @@ class Inbound:
             self._hand_over(connection, parts)
 
     def hand_over_due(self) -> None:
-        """Store each text message whose missing parts have not arrived within `PATIENCE`.
+        """Store the incomplete text messages that have waited long enough for their missing parts.
 
-        In the stored message, `GAP` replaces the missing parts.
+        Each part waits at most `PATIENCE`. In the stored message, `GAP` replaces the missing parts.
         """
         now = format_time(self._clock.now())
         while self._has_due(now) and not self._database.stopping:
@@ -77,7 +77,7 @@ class Inbound:
             return bool(store.list_due_texts(connection, now=now, limit=1))
 
     def _hand_over(self, connection: Connection, texts: Sequence[TextRow]) -> None:
-        """Store one message. `texts` has the whole text, or its parts."""
+        """Store one message. If the message has several parts, `texts` contains the parts that have arrived."""
         to = texts[0].to_number or ""
         owner = self._find_owner(connection, to)
         if owner is None:
@@ -177,10 +177,10 @@ def _make_row(gateway: str, received: Received, now: datetime) -> TextRow:
 
 
 def _read_number(text: str) -> Number:
-    """Read the number or the name of a sender.
+    """Read a phone number or a sender name.
 
-    If the sender is not valid, the result contains the beginning of `text`. So an invalid sender does not cause an
-    error, and Phonify can store the message.
+    If `text` is not valid, the result contains the beginning of `text`. So an invalid `text` does not cause an error,
+    and Phonify can store the message.
     """
     text = clean(text).strip()
     try:

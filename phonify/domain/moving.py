@@ -90,7 +90,10 @@ class Moving:
                 logger.warning("%s. See: gateway move-messages", left.summary)
 
     def list_left(self) -> list[Left]:
-        """Count the messages that wait for missing gateways. The result has one `Left` for each missing gateway."""
+        """Count the messages that wait for gateways that this server does not have.
+
+        The result has one item for each of these gateways.
+        """
         with self._database.reading() as connection:
             return self.read_left(connection)
 
@@ -157,7 +160,7 @@ class Moving:
         return min((end for end in ends if end is not None), default=None)
 
     def end_expired(self) -> None:
-        """Find the expired messages of missing gateways. Set the state of these messages to `error`."""
+        """Find expired messages whose gateway is missing. Set the state of these messages to `error`."""
         now = self._clock.now()
         for left in self.list_left():
             while self._list_expired(left.gateway, now) and not self._database.stopping:

@@ -84,8 +84,8 @@ class Pacing:
     def list_usage(self, connection: Connection, now: datetime) -> list[Usage]:
         """Return a `Usage` for each limit of the gateway.
 
-        The field `seconds` of a `Usage` is the length of a period. This period ends at `now`. The `Usage` contains how
-        many segments the gateway sent in this period.
+        The field `seconds` of a `Usage` is the length of a period. This period ends at `now`. The field `used` is
+        the number of segments that Phonify sent to the gateway in this period.
         """
         used = []
         for seconds, most in self._rates.items():
@@ -153,7 +153,7 @@ class Pacing:
         logger.warning("The gateway %s is paused until %s: %s", self._shown, until, reason)
 
     def _note_working(self, connection: Connection) -> None:
-        """Record a success of the gateway. If the gateway is not paused, record that its fault has ended."""
+        """Record that the gateway works. If the gateway is paused, the fault remains. Otherwise, the fault ends."""
         state, now = store.get_state(connection, name=self._gateway), self._clock.now()
         at = format_time(now)
         if _is_paused(state, now):
@@ -178,7 +178,10 @@ class Pacing:
 
 
 def _is_paused(state: GatewayState, now: datetime) -> bool:
-    """Return whether a fault has paused the gateway. If the clock was set back after the fault, the pause ends."""
+    """Return whether a fault has paused the gateway.
+
+    If the time of the fault is in the future, somebody has moved the clock back. Then the result is False.
+    """
     at = format_time(now)
     is_from_future = state.fault_at is not None and state.fault_at > at
     return state.paused_until is not None and state.paused_until > at and not is_from_future

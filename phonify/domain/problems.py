@@ -25,7 +25,7 @@ class Problem(NamedTuple):
 
 
 def list_problems(fronts: Fronts, webhooks: Webhooks, clock: Clock, account: Account) -> list[Problem]:
-    """Return the latest problems of an account, oldest first. Returns at most `MOST_PROBLEMS` problems."""
+    """Return the latest problems of an account, sorted from old to new. Returns at most `MOST_PROBLEMS` problems."""
     found = [
         (one.at, f"refused message to {one.to or 'no number'}: {one.code} {one.meaning}")
         for one in reversed(fronts.list_refusals(account))

@@ -46,9 +46,10 @@ class Receipts:
                 self._apply(connection, row, now)
 
     def _match(self, connection: Connection, row: ReceiptRow) -> ReceiptRow | None:
-        """Find the message that a receipt reports on. Return a copy of `row` whose `message_id` is this message's id.
+        """Find the message to which a receipt belongs.
 
-        If the message is unknown, return `row` unchanged. Returns None if the receipt is wrong.
+        Returns a copy of `row`. In the copy, `message_id` is the id of the message. If the message is unknown, return
+        `row` unchanged. Returns None if the receipt is wrong.
         """
         message = store.get_message(connection, message_id=row.message_id) if row.message_id is not None else None
         if message is not None and message.gateway != row.gateway:
@@ -84,7 +85,7 @@ class Receipts:
     ) -> None:
         """Store the ids that the provider has given to a message.
 
-        Some receipts of this message may have arrived already. Apply these receipts.
+        Receipts of this message can arrive before Phonify stores these ids. Apply such receipts now.
         """
         store.insert_parts(connection, message_id=message.id, gateway=gateway.name, references=references)
         store.claim_waiting_receipts(connection, message_id=message.id, gateway=gateway.name, references=references)
@@ -104,7 +105,8 @@ class Receipts:
     def _apply_again(self, connection: Connection, message: Message, now: datetime) -> bool:
         """Apply all stored receipts of a message. Returns whether the message has receipts.
 
-        If a receipt arrived too early, it had no effect at that time. So this method applies old receipts once more.
+        If a receipt arrives before Phonify can use it, the receipt has no effect at first. So this method applies all
+        receipts again.
         """
         rows = store.list_receipts(connection, message_id=message.id)
         for row in rows:

@@ -95,9 +95,8 @@ class Receiving:
     def reply_within(self, connection: Connection, account: Account, message: Message, body: str) -> None:
         """Store a phone's reply. The phone is the sender or the recipient of `message`.
 
-        In `message`, the account uses a number or a name. If the account uses a number, the reply goes to this number.
-        If the account uses a name, this method does nothing, because a phone can't send a message to a name. No rule
-        applies to the reply.
+        The reply goes to the account's number in `message`. If `message` has a sender name instead of this number, this
+        method does nothing. A phone can't reply to a sender name. No rule applies to the reply.
         """
         own = message.origin_number if message.direction == "outbound" else message.to_number
         try:

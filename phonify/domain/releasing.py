@@ -1,8 +1,8 @@
 """Releases caught messages.
 
-A sandbox catches each message. The state of a caught message becomes `sent`, although the sandbox sends nothing to a
-phone. A user can release a caught message. Then another gateway sends a copy to the phone. This other gateway is called
-the release gateway.
+A sandbox sends nothing to phones. If a sandbox accepts a message, the state of the message becomes `sent`. Such a
+message is called a caught message. A user can release a caught message. Then another gateway sends a copy to the phone.
+This other gateway is called the release gateway.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Removes old rows from the database. Also removes the messages that a user chooses."""
+"""Removes two kinds of data from the database: old rows, and messages that a user has chosen."""
 
 from collections.abc import Callable
 from datetime import timedelta

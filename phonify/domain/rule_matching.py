@@ -49,7 +49,7 @@ class Counting:
         return None
 
     def list_counted(self) -> list[Rule]:
-        """Return the rules whose counts have changed."""
+        """Return the rules that `find` has counted. Their fields `seen` and `used` contain the new counts."""
         return [self._rules[rule_id] for rule_id in self._counted]
 
     def _is_met(self, rule: Rule, texts: Sequence[Text]) -> bool:
@@ -71,7 +71,7 @@ def is_drawn(rule: Rule) -> bool:
 
     A rule with `nth` or `share` applies only to some matching messages. `rule.seen` counts all matching messages,
     including this message. The result depends only on the rule and on this count. So all processes get the same result.
-    If two runs of a test send the same messages, both runs have the same results.
+    If a test always sends the same messages, the results are always the same.
     """
     if rule.nth is not None and rule.nth != rule.seen:
         return False

@@ -1,8 +1,9 @@
 """The rules of the sandbox: what happens to the messages and requests of an account.
 
-Phonify uses one transaction to find a message's rule, and to store the message and the rule's outcome. Phonify finds
-the rule of a request before it stores anything. The counts of the rules are in the database. So all processes use the
-same counts. If two runs of a test make the same requests in the same order, both runs have the same outcomes.
+Some rules apply to messages. In one transaction, Phonify finds the rule for a message, and stores the message with the
+rule. Other rules apply to requests. Phonify finds such a rule before it stores any message of the request. The database
+stores how often each rule has matched and applied. So all processes use the same counts. If two runs of a test
+make the same requests in the same order, both runs have the same outcomes.
 """
 
 import logging
@@ -139,7 +140,8 @@ class Rules:
     def meet(self, connection: Connection, account_id: int, texts: Sequence[Text | None]) -> list[Rule | None]:
         """Return a list with one item for each message: the rule that applies, or None.
 
-        The counts of the rules are updated. If an item of `texts` is None, the result for this item is None.
+        Updates the stored counts `seen` and `used` of the rules. If an item of `texts` is None, the
+        result for this item is None.
 
         Call this in the transaction that stores the messages.
         """
@@ -166,8 +168,8 @@ class Rules:
     def meet_again(self, connection: Connection, message: Message) -> Rule | None:
         """Find the new rule of a message. Call this if the message was changed, or was moved to another gateway.
 
-        The counts of the rules are updated. `note_again` stores the rule. If the message is not in the sandbox, no rule
-        applies.
+        Updates the stored counts `seen` and `used` of the rules. `note_again` stores the rule for the message.
+        If the message is not in the sandbox, no rule applies.
         """
         return self.meet(connection, message.account_id, [read_text(message)])[0] if self._has(message) else None
 
@@ -188,7 +190,7 @@ class Rules:
             return store.find_met_rules(connection, message_ids=[message.id for message in messages])
 
     def is_delivery_simulated(self, message: Message) -> bool:
-        """Return whether a message counts as delivered as soon as its state is `sent`.
+        """Return whether a message in state `sent` is treated as delivered.
 
         This is true if the message belongs to the sandbox, and if no rule has planned a receipt for the message.
         """
@@ -222,9 +224,10 @@ class Rules:
     # Planned receipts and replies
 
     def plan_effects(self, connection: Connection, messages: Sequence[Message], now: datetime) -> set[str]:
-        """Set the time of each receipt or reply that a rule has planned for these messages.
+        """Set the times of the planned receipts and planned replies for these messages.
 
-        Returns the ids of the messages that get a receipt later.
+        A rule can define a receipt that comes later, or a phone's reply. Returns the ids of the messages that
+        get a receipt later.
         """
         later = set()
         met = store.find_met_rules(connection, message_ids=[message.id for message in messages])
@@ -243,7 +246,7 @@ class Rules:
         return self.enabled and any(rule.is_about_requests for rule in self.find_all(account))
 
     def meet_request(self, account: Account, given: Sequence[tuple[str, str, str]]) -> Rule | None:
-        """Find the rule that applies to a request. The counts of the rules are updated.
+        """Find the rule that applies to a request. Updates the stored counts `seen` and `used` of the rules.
 
         `given` contains three values for each message of the request: the recipient, the sender and the body.
         """

@@ -81,16 +81,16 @@ class Sending:
         return sent
 
     def send_within(self, connection: Connection, account: Account, draft: Draft) -> Sent:
-        """Do the same as `send`, in the caller's transaction."""
+        """Use the caller's transaction to store one message for each recipient. See `send`."""
         return self._store(connection, account, draft, self._check(account, draft))
 
     def send_once(self, account: Account, draft: Draft, key: str, *, keep_refused: bool = True) -> tuple[Answer, bool]:
-        """If the idempotency key is new for the account, do the same as `send`. Otherwise, send nothing.
+        """If this is the account's first request with this idempotency key, store the messages. See `send`.
 
-        After 24 hours, the account can use the same key for a new request. Returns two values: the answer, and whether
-        the request is the first one with this key. For a repeated request, this method returns the stored answer of the
-        first request. Raises Conflict if the current request differs from the first request. If this method raises
-        RequestRefused, the key stays unused.
+        For a repeated request, this method stores nothing, and returns the stored answer of the first request. After
+        24 hours, the account can use the same key for a new request. Returns two values: the answer, and whether the
+        request is the first one with this key. Raises Conflict if the current request differs from the first request.
+        If this method raises RequestRefused, it does not store the key. Then the account can still use the key.
         """
         refusals = self._check(account, draft)
         request_hash = draft.hash()
@@ -114,7 +114,7 @@ class Sending:
         return first, False
 
     def _check(self, account: Account, draft: Draft) -> dict[int, str]:
-        """Ask the gateway about all recipients. Returns the index and the error type of each refused recipient."""
+        """Check the message to each recipient. Returns the index and the error type of each refused recipient."""
         origin = draft.origin or parse_originator(self.default_origin(account))
         found = {
             index: self.find_refusal(recipient.number.number, origin=origin.number, body=draft.body)
@@ -141,8 +141,8 @@ class Sending:
         """Store the messages of a request, and the webhook events of refused messages.
 
         `refusals` says which recipients the gateway refuses. This method checks the opt-outs, the rules and the quota.
-        If `keep_refused` is false and a recipient is refused, no message is stored. The counts of the rules are stored
-        even then. So the caller raises RequestRefused after the transaction.
+        If `keep_refused` is false and a recipient is refused, no message is stored. But the method always stores how
+        often each rule has matched and applied. So the caller raises RequestRefused after the transaction.
         """
         origin = draft.origin or parse_originator(self.default_origin(account))
         now = self._clock.now()
@@ -243,7 +243,7 @@ class Sending:
         return format_time(due), format_time(expires_at)
 
     def default_origin(self, account: Account) -> str:
-        """Return the account's default sender. A message gets this sender if its request names no sender."""
+        """Return the account's default sender. If a request contains no sender, Phonify uses this sender."""
         return account.origin or self._origin
 
     def find(self, account: Account, message_id: str) -> Message:

@@ -53,7 +53,7 @@ class ServerClock(Clock):
         return self._machine.now() + row.ahead_ms * _MILLISECOND
 
     def machine_now(self) -> datetime:
-        """Return the machine's time of day in UTC."""
+        """Return the machine's date and time in UTC."""
         return self._machine.now()
 
     def monotonic(self) -> float:
@@ -63,7 +63,8 @@ class ServerClock(Clock):
     def get_status(self) -> ClockStatus:
         """Return the time of the server's clock, and the time of the machine's clock.
 
-        The result also shows whether the server's clock is stopped, and whether it was changed.
+        In the result, `frozen` is true if the server's clock is stopped. `changed` is true if somebody has changed the
+        server's clock.
         """
         row = self._read_row()
         frozen = row is not None and row.frozen_at is not None

@@ -94,11 +94,11 @@ class Subscriptions:
             return store.list_phones(connection, account_id=account.id, offset=offset, limit=limit)
 
     def get_replies(self, account: Account) -> KeywordReplies:
-        """Return the account's keyword settings. They contain the account's own opt-out keywords and the replies."""
+        """Return the account's additional opt-out keywords, and the account's replies to keywords."""
         with self._database.reading() as connection:
             return store.get_replies(connection, account_id=account.id)
 
     def set_replies(self, account: Account, replies: KeywordReplies) -> None:
-        """Store the account's keyword settings. They contain the account's own opt-out keywords and the replies."""
+        """Store the account's additional opt-out keywords, and the account's replies to keywords."""
         with self._database.write() as connection:
             store.put_replies(connection, account_id=account.id, replies=replies)

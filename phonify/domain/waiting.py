@@ -1,4 +1,7 @@
-"""Manages requests that wait for messages. After each commit, Phonify repeats the search of each waiting request."""
+"""Manages requests that wait for messages.
+
+After each commit to the database, Phonify checks again whether messages match a waiting request.
+"""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -46,7 +46,7 @@ class Webhooks:
     def add_kind(self, kind: WebhookKind) -> None:
         """Register a kind of webhook. Call this before the first event.
 
-        A kind defines the format and the signature of its requests.
+        `kind` is a webhook format. This object builds and signs the webhook requests.
         """
         self.kinds[kind.name] = kind
 
@@ -58,13 +58,16 @@ class Webhooks:
             return webhook_store.get_webhook(connection, account_id=account.id)
 
     def warn(self) -> None:
-        """Log a warning if webhooks have private addresses that are not allowed. These webhooks get no events."""
+        """Log a warning if private addresses are not allowed, but some webhooks have such addresses.
+
+        These webhooks get no events.
+        """
         with suppress(StoreUnavailable), self._database.reading() as connection:  # the loops log this error
             for warning in self.list_warnings(connection):
                 logger.warning("%s", warning)
 
     def list_warnings(self, connection: Connection) -> list[str]:
-        """Return a warning if webhooks have private addresses that are not allowed."""
+        """Return a warning if private addresses are not allowed, but some webhooks have such addresses."""
         if self.private_allowed:
             return []
         count = sum(map(names_private_host, webhook_store.list_urls(connection)))
@@ -91,7 +94,7 @@ class Webhooks:
         """Set a new secret for the account's webhook. Raises RequestRefused if the account has no webhook.
 
         The period `FORMER_PERIOD` begins now. In this period, each event has two signatures: one with the new secret,
-        and one with the former secret. Phonify does not use older secrets.
+        and one with the former secret. Phonify keeps only these two secrets.
         """
         secret, until = _make_secret(), format_time(self._clock.machine_now() + FORMER_PERIOD)
         with self._database.write() as connection:
@@ -118,7 +121,7 @@ class Webhooks:
     def enqueue(self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime) -> None:
         """Store an event for each of these messages. Call this in the transaction that changes the messages.
 
-        A kind of webhook can raise an unexpected error for a message. Then Phonify logs the error, and stores no event
+        If a webhook kind raises an unexpected error for a message, Phonify logs the error. Then Phonify stores no event
         of this kind about this message. All other events are stored, and the caller can commit.
         """
         if messages:

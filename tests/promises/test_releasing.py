@@ -299,7 +299,7 @@ def test_the_copy_and_the_caught_message_name_each_other(page, client, caught, r
     assert f'href="/inbox/messages/{copy_id}"' in detail
     assert "Release the message to the phone" not in detail
     assert f'href="/inbox/messages/{caught_id}"' in page.get(f"/inbox/messages/{copy_id}", headers=HTMX).text
-    assert f"Released from the message {caught_id}\n" in runner.invoke(args=["explain", copy_id]).output
+    assert f"Copy of the released message {caught_id}\n" in runner.invoke(args=["explain", copy_id]).output
 
 
 def test_an_open_thread_shows_that_a_message_was_released(page, client, caught) -> None:

@@ -1,4 +1,4 @@
-"""Authentication with Twilio's credentials: an account SID or a key SID, and a secret.
+"""Authentication with Twilio's credentials. The user name is a SID, and the password is a secret.
 
 If the user name is an account SID, two passwords are possible: the account's auth token, or an API key of the account.
 If the user name is a key SID, the password is the API key with this SID.
