@@ -197,7 +197,7 @@ class Services:
         return Loop(self.database, self.webhook_wakeup, delivery, longest_nap=longest_nap, grace=self.settings.grace)
 
     def make_upkeep(self) -> Upkeep:
-        """Make a loop that removes old rows once a minute. The loop also corrects due times that are too late."""
+        """Make a loop that removes old rows every minute. If the clock was set back, the loop corrects due times."""
         lease, validity = self.settings.lease, self.settings.validity
         return Upkeep(
             self.database, self.clock, gateways=self.gateways, lease=lease, validity=validity, clean=self.clean
@@ -253,8 +253,8 @@ class Services:
     def make_live_list(self, stream: TextIO | None) -> LiveList | None:
         """Create the list that shows new messages in a terminal.
 
-        Return None in three cases: `stream` is not a terminal, the gateway is not `stub`, or the log format is `json`.
-        If the standard output is closed, `stream` is None.
+        Return None if `stream` is not a terminal, if the gateway is not `stub`, or if the log format is `json`. If the
+        standard output is closed, `stream` is None.
         """
         if stream is None or self.settings.gateway != "stub" or self.settings.log_format == "json":
             return None

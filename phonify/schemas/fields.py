@@ -201,7 +201,7 @@ class RecipientsArgument(Argument):
 
 
 def list_error_types(field: fields.Field[Any]) -> set[str]:
-    """Return the error types of an argument."""
+    """Return the types of the errors that an argument can cause."""
     messages: list[Any] = [text for name, text in field.error_messages.items() if name != "required" or field.required]
     messages += [getattr(validator, "error", None) for validator in field.validators]
     return {message for message in messages if message in ERROR_TYPES}
@@ -210,8 +210,9 @@ def list_error_types(field: fields.Field[Any]) -> set[str]:
 def search_field(description: str) -> Argument:
     """Return a field for a search text. The search looks in the bodies of messages.
 
-    The search text has at most `HIGHEST_MAX_BODY` characters. The setting PHONIFY_MAX_BODY limits new messages, but not
-    the search text. If the setting was changed, old messages may be longer than the new limit.
+    The search text has at most `HIGHEST_MAX_BODY` characters. The setting PHONIFY_MAX_BODY limits the length of new
+    messages. It does not limit the length of a search text. If the setting was changed, old messages may be longer than
+    the new limit.
     """
     form = {**_TEXT, "description": description}
     return Argument(str, invalid="invalid_text", form=form, validate=_make_text_rules(HIGHEST_MAX_BODY))
@@ -233,7 +234,7 @@ def originator_field(description: str, *, invalid: str = "invalid_originator", *
 
 
 def callback_url_field(description: str, *, example: str) -> Argument:
-    """Return a field for an argument that contains a URL of the app.
+    """Return a field for a callback URL. This URL belongs to the app.
 
     An empty text becomes None. The code in `domain/` checks all other texts.
     """
@@ -260,7 +261,8 @@ def idempotency_field() -> Argument:
         "maxLength": 255,
         "pattern": "^[ -~]*$",
         "description": (
-            "You can safely repeat a request with the same value. For 24 hours, you get the first answer again."
+            "You can safely repeat a request with the same value. If you repeat the request within 24 hours, Phonify"
+            " returns the answer to the first request."
         ),
         "examples": ["order-1042"],
     }

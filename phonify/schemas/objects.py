@@ -28,9 +28,10 @@ class RecordSchema(Schema):
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Return an attribute.
 
-        By default, marshmallow first tries `obj[attr]`. If `obj` is a record, this causes an exception. After the
-        exception, marshmallow reads the attribute. With the exceptions, the conversion of 50 messages takes 1.7 ms. The
-        exceptions cause 0.75 ms of this time. This method reads the attribute directly, and causes no exception.
+        By default, marshmallow first tries `obj[attr]`. If `obj` is a record, this raises an exception. After the
+        exception, marshmallow reads the attribute. In this way, marshmallow needs 1.7 ms to convert 50 messages. The
+        handling of the exceptions takes 0.75 ms of the 1.7 ms. This method reads the attribute directly, and raises no
+        exception.
         """
         return getattr(obj, attr, default)
 
@@ -248,7 +249,7 @@ def dump_messages(messages: Iterable[Message]) -> list[Shown]:
 
 
 def dump_phone(subscription: SubscriptionRow) -> Shown:
-    """Convert a phone to the format of the API. The data comes from the phone's subscription."""
+    """Convert the data of a phone to the format of the API. The data comes from the phone's subscription."""
     number, kind = parse_originator(subscription.phone), classify_number(subscription.phone)
     shown: Shown = _PHONE.dump(SimpleNamespace(**subscription._asdict(), **number._asdict(), **kind._asdict()))
     return shown

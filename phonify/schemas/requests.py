@@ -148,7 +148,7 @@ class SendSchema(BodySchema):
 
 
 class ReleaseSchema(ArgumentsSchema):
-    """The argument for releasing a message."""
+    """The argument of a request that releases a message."""
 
     idempotency_key = idempotency_field()
 
@@ -168,7 +168,7 @@ class ChangeSchema(BodySchema):
 
     @post_load
     def take_one_recipient(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Replace the list of recipients with its only element. The argument `to` contains this list."""
+        """Convert `to` from a list with one recipient to this recipient. If `to` is missing, nothing changes."""
         if "to" in loaded:
             (loaded["to"],) = loaded["to"]
         return loaded
@@ -258,8 +258,8 @@ class InboundSchema(BodySchema):
         invalid="invalid_msisdn",
         form={
             **OWN_NUMBER,
-            "description": "The app's number or short code. The default is the last sender that has written to the"
-            " phone. If there is no such sender, Phonify uses the account's default sender.",
+            "description": "The app's number or short code. The default is the sender of the latest message to the"
+            " phone. If there is no message to the phone yet, Phonify uses the account's default sender.",
         },
     )
     body = BodyArgument(required=True)

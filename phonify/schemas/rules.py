@@ -95,8 +95,8 @@ class OutcomeSchema(StrictSchema):
         read_decimal,
         invalid="invalid_seconds",
         form={
-            "description": "A delay in seconds. Depending on the outcome, the delay is for the message, for the"
-            " receipt, for the reply, or for the API's answer."
+            "description": "A delay in seconds. The outcome determines what Phonify delays: the message, the receipt,"
+            " the reply, or the API's answer."
         },
         validate=validate.Range(0, _MAX_VALUE, error="invalid_seconds"),
     )
@@ -159,7 +159,7 @@ class CreateRuleSchema(OutcomeSchema):
     share = NumericArgument(
         read_decimal,
         invalid="invalid_share",
-        form={"description": "The rule applies to this percentage of all matches. `seed` selects these matches."},
+        form={"description": "The rule applies to this percentage of all matches. The selection depends on `seed`."},
         validate=validate.Range(0.001, 100, error="invalid_share"),
     )
     seed = whole_field(

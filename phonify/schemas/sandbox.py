@@ -153,7 +153,7 @@ _TWILIO = TwilioSettingsSchema()
 def dump_sandbox_messages(messages: Iterable[Message], met: Mapping[str, MetRule]) -> list[Shown]:
     """Return messages with their codes, links and rules.
 
-    If a rule was applied to a message, `met` contains this rule under the message's id.
+    If a rule was applied to a message, the message's id is a key in `met`. The value of this key is the rule.
     """
     shown: list[Shown] = _MESSAGE.dump(messages, many=True)
     for message in shown:

@@ -54,8 +54,9 @@ class WebOtpSchema(Schema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "The second host in the line. Null if the line has only one host. If the line has a second"
-            " host, the one-time code is for a page of the second host. This page is embedded in a page of `host`."
+            "description": "The second host in the line. Null if the line has only one host. If the line has two"
+            " hosts, the one-time code is meant for a page on the second host. This page is embedded in a page on the"
+            " first host. The first host is in the field `host`."
         },
     )
     code = fields.String(required=True, allow_none=True)
@@ -89,9 +90,10 @@ class TextCheckSchema(Schema):
 
     @pre_dump
     def spell_out(self, check: TextCheck, **_: Any) -> Shown:
-        """Convert a check to an object for the API's answer.
+        """Convert the result of a text check to a dictionary for the API's answer.
 
-        The object contains the position of each segment. The field `webotp` contains the parts of the text's last line.
+        The dictionary contains the position of each segment. The field `webotp` contains the parts of the text's last
+        line.
         """
         code = check.bound_code
         return {
@@ -121,6 +123,6 @@ _TEXT_CHECK = TextCheckSchema()
 
 
 def dump_check(check: TextCheck) -> Shown:
-    """Return the result of a check as the API shows it."""
+    """Convert the result of a text check to the format of the API."""
     shown: Shown = _TEXT_CHECK.dump(check)
     return shown

@@ -125,8 +125,8 @@ def choose_status(message: Message, *, simulated: bool = False) -> Status:
 def _judge_receipt(message: Message) -> Status | None:
     """Convert the delivery receipt to a status. Returns `None` if the message has no receipt.
 
-    If the receipt is `undelivered`, the status has an error code. If `MEANINGS` contains the receipt's code, the status
-    has the same code. Otherwise, the status has the code `_UNKNOWN_CODE`.
+    If the receipt says `undelivered`, the result contains an error code. If `MEANINGS` contains the receipt's code, the
+    error code is the receipt's code. Otherwise, the error code is `_UNKNOWN_CODE`.
     """
     if message.receipt_status != "undelivered":
         return Status("delivered") if message.receipt_status is not None else None

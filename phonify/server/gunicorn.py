@@ -22,10 +22,10 @@ from .loggers import JsonLogger, ServerLogger
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's worker with threads. The worker answers errors with JSON."""
+    """gunicorn's worker with threads. If the worker reports an error to a client, the answer is in JSON."""
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answer invalid HTTP with JSON. gunicorn logs the error and chooses the status."""
+        """If a client sends invalid HTTP, send an answer in JSON. gunicorn logs the error and chooses the status."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
             super().handle_error(req, theirs, addr, exc)

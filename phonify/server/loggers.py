@@ -1,7 +1,7 @@
 """gunicorn's logger with our format. The access log has one line for each request. API keys are masked.
 
 At level DEBUG, the access log contains all requests for pages. At other levels, successful requests for pages are left
-out. An open page sends a request every second, and these requests would fill the log.
+out, because they are too frequent for the log. If a page is open in a browser, this page sends a request every second.
 """
 
 import logging

@@ -40,7 +40,7 @@ def heed_signals() -> None:
 
 
 def begin(parent: int, stop: Callable[[int, FrameType | None], None] | None = None) -> None:
-    """Set the signal handlers of this child, unblock signals, and make this process end when its parent ends.
+    """Set the signal handlers of this process, and unblock signals. Make this process end when the parent ends.
 
     If `stop` is given, SIGTERM calls `stop`, and SIGHUP has no effect. If `stop` is missing, the handlers of SIGTERM
     and SIGHUP do not change.
@@ -88,12 +88,13 @@ def _run(function: Callable[..., None], *arguments: Any) -> None:
 
 
 def supervise(web_server: BaseProcess, start_delivery: Callable[[float], BaseProcess], *, grace: int) -> int:
-    """Wait until the server must stop. Then stop the server's processes, and return the exit status.
+    """Wait until Phonify must stop. Then stop Phonify's processes, and return the exit status.
 
-    The server must stop if the web server has ended. A signal can also stop the server: SIGTERM, SIGINT or SIGQUIT.
-    This function forwards SIGHUP to the web server. If the delivery process ends, `start_delivery` starts a new
-    process. The argument of `start_delivery` is a pause in seconds. The new process begins its work after this pause.
-    At the end, both children get SIGTERM. If a child still runs five seconds after the grace period, it is killed.
+    Phonify must stop when the process of the web server has ended. Phonify must also stop when this process gets one of
+    the signals SIGTERM, SIGINT and SIGQUIT. This function forwards SIGHUP to the web server. If the delivery process
+    ends, `start_delivery` starts a new process. The argument of `start_delivery` is a pause in seconds. The new process
+    begins its work after this pause. At the end, both children get SIGTERM. If a child still runs five seconds after
+    the grace period, it is killed.
     """
     pause = 0.0
     delivery, started = start_delivery(pause), time.monotonic()

@@ -141,11 +141,16 @@ def load_patterns() -> Patterns:
 
 
 def mark_amounts(text: str) -> str:
-    """Mark each currency and each unit beside a number. Return the changed text.
+    """Mark the currencies and the units of amounts. Return the changed text.
 
-    `text` must be a result of `fold`. The function replaces each character of a currency with the character `CURRENCY`.
-    For example, it replaces `eur` with three characters `CURRENCY`. It replaces each character of a unit, such as
-    `days`, with the character `UNIT`. The length of the text stays the same.
+    `text` must be a result of `fold`. A currency is marked if it stands before or after a number. Some currency codes,
+    such as `SEK`, are marked at any place if they are in capitals. A unit, such as `days`, is marked if it stands after
+    a number.
+
+    The constants `CURRENCY` and `UNIT` each contain one character. The function replaces every character of a marked
+    currency with the character in `CURRENCY`. For example, it replaces the three letters of `eur` with three such
+    characters. The function replaces every character of a marked unit with the character in `UNIT`. The length of the
+    text stays the same.
     """
     patterns, small = load_patterns(), lower(text)
     before, after = patterns.before_amount.finditer(small), list(patterns.after_amount.finditer(small))
@@ -157,9 +162,10 @@ def mark_amounts(text: str) -> str:
 
 
 def find_kind(patterns: Patterns, match: re.Match[str], text: str) -> str | None:
-    """Return the kind of a word, such as `label`. A search in `lower(text)` has found the word, and returned `match`.
+    """Return the kind of the word that `match` contains. The kind is an item of `KINDS`, such as `label`.
 
-    Some words must be in capitals. If any letter of such a word is lowercase in `text`, the function returns None.
+    `match` must be the result of a search in `lower(text)`. Some words must be in capitals. If any letter of such a
+    word is lowercase in `text`, the function returns None.
     """
     key = _key(match[0])
     if key in patterns.capitals and not text[match.start() : match.end()].isupper():
@@ -194,8 +200,8 @@ def _join(words: Iterable[str]) -> str:
 def _make_tree(branches: Iterable[tuple[str, ...]]) -> str:
     """Join sequences of patterns into one pattern.
 
-    Some sequences begin with the same patterns. The joined pattern contains these patterns once, so that a search with
-    the joined pattern is fast.
+    Two or more sequences can have a common beginning. The joined pattern contains each common beginning only once.
+    Therefore, a search with the joined pattern is fast.
     """
     grouped = groupby(sorted(branches, key=_rank), key=lambda branch: branch[:1])
     parts = [first[0] + _make_tree([branch[1:] for branch in group]) if first else "" for first, group in grouped]

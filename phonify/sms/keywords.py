@@ -24,10 +24,10 @@ _INVISIBLE = frozenset(
 def normalize_keyword(text: str) -> str:
     """Return a normalised text for the comparison of keywords.
 
-    Two texts are the same keyword if the function returns the same string for both texts. The function applies NFKC and
-    case folding. It removes invisible characters, and symbols such as emoji. It removes punctuation and spaces at both
-    ends. A hyphen becomes a space, and several spaces become one space. If a text has only symbols, the symbols are
-    kept.
+    If the function returns equal strings for two texts, both texts count as the same keyword. The function applies NFKC
+    and case folding. It removes invisible characters, and symbols such as emoji. It removes punctuation and spaces at
+    both ends. A hyphen becomes a space, and several spaces become one space. If a text has only symbols, the symbols
+    are kept.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     visible = "".join(map(_simplify, folded))

@@ -15,5 +15,8 @@ class Link(NamedTuple):
 
 
 def find_links(text: str) -> list[Link]:
-    """List the http and https links of a text, from first to last. A link does not contain the punctuation after it."""
+    """List the http and https links of a text, from first to last.
+
+    Punctuation directly after a link, such as a full stop, does not belong to the link.
+    """
     return [Link(match[0], *match.span()) for match in _LINK.finditer(text)]

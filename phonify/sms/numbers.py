@@ -54,11 +54,13 @@ def parse_msisdn(text: str) -> Number:
     """Read an E.164 number with the plus sign. Raises ValueError for any other text.
 
     The country code must exist, and the length must be possible. The number itself does not need to be in use. Some
-    countries share a country code, such as +1. One of these countries is the main country. If the library finds no
-    country for a number, the field `country` contains the main country. For +1, the main country is the US. For +800,
-    +870 and similar numbers, the field `country` is `None`. A national prefix after the country code is removed, such
-    as the 0 in `+44 0 7...`. All other digits are kept. If you parse the returned number again, you get the same
-    number.
+    countries share a country code, such as +1. One of these countries is the main country. For +1, the main country is
+    the US. The library may be unable to find the country of a number. In this case, the field `country` contains the
+    main country of the number's country code. For +800, +870 and similar numbers, the field `country` is `None`.
+
+    If a national prefix follows the country code, the function removes this prefix. For example, in `+44 0 7...`, the
+    function removes the 0 after +44. All other digits are kept. If you parse the returned number again, you get the
+    same number.
     """
     if not _E164.fullmatch(text):
         raise ValueError("not in E.164 form")
@@ -114,8 +116,9 @@ def is_msisdn(text: str) -> bool:
 def _parse(text: str) -> phonenumbers.PhoneNumber:
     """Read a number, and remove misplaced national prefixes.
 
-    Raises ValueError if the library changes the digits in any other way. The library removes carrier codes. For some
-    countries, the library changes digits of phone numbers. Such a changed number can belong to another person.
+    The library can remove a national prefix. If the library makes a different change to the digits, this function
+    raises ValueError. For example, the library removes carrier codes. For some countries, the library changes digits of
+    phone numbers. Such a changed number can belong to another person.
     """
     try:
         parsed = phonenumbers.parse(text)
@@ -172,10 +175,10 @@ def read_typed_number(text: str) -> str:
 
 
 def list_searched_numbers(text: str) -> list[str]:
-    """Return the spellings of a phone number. For example, the spellings of `0041` are `0041` and `+41`.
+    """Return the different ways to write a phone number. For example, `0041` can be written as `0041` or as `+41`.
 
-    A search finds the stored numbers that contain one of these spellings. If the text has a character that is neither a
-    digit nor a separator, the list is empty.
+    A search finds the stored numbers that contain one of the returned strings. If the text has a character that is
+    neither a digit nor a separator, the list is empty.
     """
     number = _read_digits(text)
     if number is None:

@@ -103,10 +103,10 @@ def _find_last_line(text: str) -> int:
 def find_code(text: str) -> Code | None:
     """Return the one-time code of a message, or None.
 
-    A code that is bound to a web site can have any characters except spaces. A code that is not bound to a web site has
-    4 to 10 characters. These characters are digits, or a mix of digits and capital letters. If a code stands directly
-    after "code is" or "code:", the code can have lowercase letters. The digits of all writing systems become ASCII
-    digits.
+    The last line of a text can name a web site and a code, as in `@example.com #482193`. Such a code can have any
+    characters except spaces. Each other code has 4 to 10 characters. These characters are digits, or a mix of digits
+    and capital letters. If a code stands directly after "code is" or "code:", the code can have lowercase letters. The
+    digits of all writing systems become ASCII digits.
     """
     if bound := find_origin_bound_code(text):
         return Code(bound.code, bound.start, bound.end)
@@ -165,9 +165,10 @@ class _Words:
                 yield named
 
     def measure_distance(self, start: int, end: int, code: str) -> int:
-        """Return how far a number is from the nearest word such as "code".
+        """Return the distance between a possible code and the nearest word that names a code, such as "password".
 
-        The distance is a number of characters. Each boundary between two sentences counts as 20 more characters.
+        The unit of the distance is characters. For each sentence that ends between the possible code and the word, the
+        function adds 20 characters to the distance.
         """
         return min(
             (self._measure(kind, span, start, end, code) for kind, span in self._list_nearest(start, end)),
@@ -226,9 +227,10 @@ def _remove_separators(token: str) -> str | None:
 
 
 def _count_doubts(token: str, code: str) -> int:
-    """Return a penalty for a token. If the token looks like a code, return 0.
+    """Return how doubtful it is that a token is a code. If the token looks like a code, return 0.
 
-    The unit is characters. The caller adds the penalty to the distance between the token and the nearest word.
+    The result is a number of characters. The caller adds this number to the distance between the token and the nearest
+    word.
     """
     if _YEAR_OR_DATE.fullmatch(token):
         return 40

@@ -131,8 +131,8 @@ def take_quota(
     `wanted` is the number of messages to reserve for the day `day`. Returns how many of these messages the quota still
     allows.
 
-    If the quota allows fewer than `wanted` messages, there are two cases. If `partly` is true, the function reserves
-    the messages that the quota still allows. If `partly` is false, the function reserves nothing.
+    If `partly` is true and the quota allows fewer messages than `wanted`, the function reserves only the allowed number
+    of messages. If `partly` is false and the quota allows fewer messages than `wanted`, the function reserves nothing.
     """
     taken = max(0, min(wanted, quota - get_quota_used(connection, account_id=account_id, day=day)))
     if taken and (partly or taken == wanted):

@@ -14,7 +14,7 @@ def has_leases(connection: sqlite3.Connection) -> bool:
 
 
 class Pending(NamedTuple):
-    """The messages and webhook deliveries that are due at the time `until`. Leased rows are included."""
+    """The messages and webhook deliveries whose due time is `until` or earlier. Leased rows are included."""
 
     until: str
     receipts: int  # how many stored receipts have `until` as the time of arrival
@@ -25,7 +25,7 @@ class Pending(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """Counts of the events during an advance of the clock.
+    """The number of events of each type that happened while Phonify moved the clock forward.
 
     For example, `webhooks` is the number of delivered webhooks.
     """
@@ -41,7 +41,7 @@ class Ended(NamedTuple):
 
 
 class Advance(NamedTuple):
-    """The result of an advance of the clock."""
+    """The result of moving the clock forward."""
 
     begun_at: str
     ended_at: str
@@ -51,7 +51,10 @@ class Advance(NamedTuple):
 
 
 def list_pending(connection: sqlite3.Connection, *, until: str) -> Pending:
-    """Find the messages and webhook deliveries that are due at the time `until`. Leased rows are included."""
+    """Find the messages and webhook deliveries whose due time is `until` or earlier.
+
+    Leased rows are included. Messages with a look-up are included if the look-up is due at `until` or earlier.
+    """
     messages = connection.execute(
         "SELECT seq FROM messages WHERE due_at <= :until"
         " UNION SELECT seq FROM messages WHERE lease_owner IS NOT NULL"
@@ -74,7 +77,8 @@ def list_pending(connection: sqlite3.Connection, *, until: str) -> Pending:
 def count_ended(connection: sqlite3.Connection, *, pending: Pending) -> Ended:
     """Count the finished messages, the finished deliveries and the new receipts.
 
-    The function checks the messages and deliveries in `pending`. It also checks all newer messages and deliveries.
+    The function checks the messages and deliveries in `pending`. It also checks all messages and deliveries that were
+    stored after the call of `list_pending`.
     """
     messages = _find_rows(
         connection, "SELECT direction, state, error_type FROM messages", pending.messages, pending.last_message

@@ -70,9 +70,9 @@ def mark_read(connection: sqlite3.Connection, *, account_id: int, phone: str, me
 
 
 def mark_all_read(connection: sqlite3.Connection, *, account_id: int, up_to: int) -> None:
-    """Mark messages as read in all conversations of an account.
+    """Mark each message of an account as read if its `seq` is at most `up_to`.
 
-    The function marks each message whose `seq` is at most `up_to`.
+    The function changes all conversations of the account.
     """
     connection.execute(
         "UPDATE conversations SET read_seq = max(read_seq, min(last_seq, :up_to))"
@@ -161,10 +161,10 @@ def search_messages(
 ) -> tuple[list[Entry], int | None]:
     """Search the messages of an account. The latest match is first.
 
-    If `text` is given, a message matches in three cases. First, the body contains `text`. Second, the sender's number
-    or the recipient's number contains `text`, or contains a string from `numbers`. Third, `text` is equal to the id
-    that the provider gave to the message. If `text` looks like a phone number, `numbers` has the same phone number in
-    other formats.
+    If `text` is given, a message matches in four cases. First, the body contains `text`. Second, the sender's number or
+    the recipient's number contains `text`. Third, the sender's number or the recipient's number contains a string from
+    `numbers`. Fourth, `text` is equal to the id that the provider gave to the message. If `text` looks like a phone
+    number, `numbers` has the same phone number in other formats.
 
     The function searches at most `search_limit` messages, because a search through all messages would take too long.
     Returns two values. The first value is the list of matches. To get the next page, use the second value as the
@@ -206,7 +206,7 @@ def search_messages(
 
 
 def get_trace(connection: sqlite3.Connection, *, message_id: str) -> Trace | None:
-    """Return a message with three facts about it: the account, the name of the API key, and the owner of the lease.
+    """Return a message, its account, the name of its API key, and the owner of its lease.
 
     The message can belong to any account.
     """
@@ -220,7 +220,7 @@ def get_trace(connection: sqlite3.Connection, *, message_id: str) -> Trace | Non
 
 
 def list_attempts(connection: sqlite3.Connection, *, message_id: str) -> list[MessageAttempt]:
-    """Return a message's failed and uncertain attempts, oldest first."""
+    """Return a message's failed attempts and its attempts with an unknown result, oldest first."""
     rows = connection.execute(
         "SELECT attempt, at, outcome, due_at FROM message_attempts WHERE message_id = :id ORDER BY attempt",
         {"id": message_id},

@@ -206,7 +206,7 @@ class Database:
             self._check_file(path)
 
     def _check_file(self, path: Path) -> None:
-        """Raise StoreUnavailable if a file was removed or replaced. Changes to the old file would be lost."""
+        """Raise StoreUnavailable if a file was removed or replaced. Data that is written to the old file is lost."""
         try:
             found = path.stat()
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The SQL of deliveries and their attempts. Phonify sends one request for each delivery.
+"""The SQL statements for deliveries and for delivery attempts. Phonify sends one request for each delivery.
 
 These functions do not commit. The caller commits the changes.
 """
@@ -31,7 +31,7 @@ def insert_deliveries(
 
 
 def release_next(connection: sqlite3.Connection, *, sequence: str, now: str) -> None:
-    """Set the due time of a sequence's next delivery to `now`.
+    """Make the next delivery of a sequence due. Its new due time is `now`.
 
     Call this function when the previous delivery of the sequence is finished.
     """
@@ -69,7 +69,7 @@ def list_deliveries_of_message(connection: sqlite3.Connection, *, account_id: in
 
 
 def empty_bodies(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> None:
-    """Replace a message's body with an empty string in the payloads of the message's deliveries.
+    """In the payload of each delivery about a message, replace the message's body with an empty string.
 
     The name of the field depends on the payload. In a webhook event, the field is `data.message.body`. In a Twilio
     callback, the field is `Body`.
@@ -102,7 +102,7 @@ def list_attempts(connection: sqlite3.Connection, *, delivery_id: str) -> tuple[
 
 
 def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> None:
-    """Make a delivery due now, so that Phonify posts it again. All retries are allowed again.
+    """Make a delivery due now, so that Phonify posts it again. Set the number of retries back to 0.
 
     If an earlier delivery of the same sequence is pending, Phonify posts the earlier delivery first.
     """
@@ -175,7 +175,7 @@ def lease_deliveries(
 ) -> Sequence[Delivery]:
     """Claim at most `limit` due deliveries of an account. Each claimed delivery gets a lease for `owner`.
 
-    The lease ends at the time `until`, which is a time of the machine's clock.
+    `until` is the end of each lease, according to the machine's clock.
     """
     rows = connection.execute(
         "UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = :until, lease_owner = :owner WHERE seq IN"
@@ -206,7 +206,7 @@ def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
 def next_lease_end(connection: sqlite3.Connection) -> str | None:
     """Return the earliest end time of all leases, or None if there is no lease.
 
-    The result is a time of the machine's clock.
+    The result is a time according to the machine's clock.
     """
     query = "SELECT min(due_at) FROM webhook_deliveries WHERE lease_owner IS NOT NULL"
     lease_end: str | None = connection.execute(query).fetchone()[0]
@@ -232,9 +232,10 @@ _FROM_FUTURE = (
 
 
 def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> bool:
-    """Return whether any delivery has a due time too far in the future.
+    """Return whether any delivery is due too late because somebody has set the clock to an earlier time.
 
-    Such due times exist if somebody has set the clock to an earlier time.
+    The due time of such a delivery is after `now`. Its last attempt was also after `now`. If there was no attempt, the
+    delivery was created after `now`.
     """
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM webhook_deliveries" + _FROM_FUTURE + ")", {"now": now}
@@ -243,10 +244,10 @@ def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> b
 
 
 def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
-    """Replace due times that are too far in the future. Returns the number of changed deliveries.
+    """Make deliveries due earlier if the clock was set back. Returns the number of changed deliveries.
 
-    Such due times exist if somebody has set the clock to an earlier time. If a delivery has no lease, the function
-    makes the delivery due now. If a delivery has a lease, the lease then ends at the time `until`.
+    The function changes the deliveries that `has_deliveries_from_future` describes. If a delivery has no lease, the
+    function makes the delivery due now. If a delivery has a lease, the lease then ends at the time `until`.
     """
     return connection.execute(
         "UPDATE webhook_deliveries SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
