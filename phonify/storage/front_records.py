@@ -37,7 +37,7 @@ class FrontMessage(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A refused request. A client asked a front, such as the one for Twilio, to send a message."""
+    """A refused request to send a message. The request used a front, such as the Twilio-compatible API."""
 
     at: str
     to: str

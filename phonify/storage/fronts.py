@@ -45,9 +45,10 @@ def insert_front_messages(connection: sqlite3.Connection, *, message_ids: Sequen
 
 
 def get_front_message(connection: sqlite3.Connection, *, message_id: str) -> FrontMessage:
-    """Return a front's data about a message. A front is, for example, the Twilio-compatible API.
+    """Return a front's data about a message.
 
-    Returns the defaults if nothing is stored.
+    A front offers the API of an SMS provider. For example, one front offers the API of Twilio. Returns the defaults
+    if nothing is stored.
     """
     row = connection.execute(
         f"SELECT {_MESSAGE} FROM front_messages WHERE message_id = :message_id", {"message_id": message_id}

@@ -47,7 +47,7 @@ class MessagePart(NamedTuple):
 
 
 class GatewayQueue(NamedTuple):
-    """Counts of the messages in a gateway's queue. The queue contains messages of all accounts."""
+    """Three numbers that describe a gateway's queue. The queue contains messages of all accounts."""
 
     due: int
     in_doubt: int

@@ -49,7 +49,7 @@ def insert_sends(connection: sqlite3.Connection, *, gateway: str, at: str, parts
 def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now: str) -> int:
     """Count the segments that a gateway got during a period.
 
-    The period begins directly after the time `since`. The period ends with the time `now`.
+    The period begins directly after `since`, and includes `now`.
     """
     (count,) = connection.execute(
         "SELECT coalesce(sum(parts), 0) FROM gateway_sends WHERE gateway = :gateway AND at > :since AND at <= :now",
@@ -61,7 +61,7 @@ def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now
 def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, now: str, number: int) -> str | None:
     """Return the time at which a gateway got a segment. `number` is the position of this segment.
 
-    The first segment after the time `since` has position 1. The function ignores segments after the time `now`.
+    The first segment after the time `since` has position 1. Segments that the gateway got after `now` are ignored.
     """
     at: str | None = connection.execute(
         "SELECT min(at) FROM (SELECT at, sum(parts) OVER (ORDER BY at, rowid) AS last FROM gateway_sends"
@@ -72,7 +72,7 @@ def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, 
 
 
 def delete_sends(connection: sqlite3.Connection, *, gateway: str, until: str) -> None:
-    """Remove old records of a gateway's segments. A record is old if its time is `until` or an earlier time."""
+    """Remove the records that `insert_sends` stored for a gateway. Records that are newer than `until` are kept."""
     connection.execute(
         "DELETE FROM gateway_sends WHERE gateway = :gateway AND at <= :until", {"gateway": gateway, "until": until}
     )

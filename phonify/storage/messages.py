@@ -78,9 +78,9 @@ def list_messages(
 ) -> list[Message]:
     """Return an account's messages that match the criteria, newest first.
 
-    The function first skips some matches. `offset` is the number of skipped matches. Then the function returns at most
-    `limit` matches. Usually, it skips the newest matches. If `criteria.before` is None and `criteria.after` has a
-    value, it skips the oldest matches.
+    First, the function skips `offset` matches. Then, it returns at most `limit` matches. Usually, the function skips
+    the newest matches. If `criteria.before` is None and `criteria.after` has a value, the function skips the oldest
+    matches.
     """
     given = {name: value for name, value in criteria._asdict().items() if value is not None}
     conditions = ["account_id = :account_id", *(_CONDITIONS[name] for name in given if name in _CONDITIONS)]
@@ -110,7 +110,10 @@ def list_messages(
 
 
 def _list_index_conditions(criteria: Criteria) -> list[str]:
-    """Return the condition of a partial index. SQLite can use this index only if the query contains the condition."""
+    """Return the WHERE condition of a partial index that fits the criteria. If no index fits, return an empty list.
+
+    SQLite uses a partial index only for a query that contains the WHERE condition of the index.
+    """
     if criteria.state in ("unconfirmed", "error"):
         return ["state <> 'sent'"]
     return ["direction = 'inbound'"] if criteria.direction == "inbound" else []
@@ -166,10 +169,11 @@ def delete_messages(connection: sqlite3.Connection, *, account_id: int, message_
 def delete_settled(
     connection: sqlite3.Connection, *, account_id: int, limit: int, after: int = 0, upto_id: str | None = None
 ) -> int | None:
-    """Remove at most `limit` of an account's messages, oldest first. Messages in the state `unconfirmed` are kept.
+    """Remove at most `limit` messages of an account, beginning with the oldest message.
 
-    The `seq` of each removed message is greater than the parameter `after`. If `upto_id` is given, the messages with
-    greater ids are kept. Returns the `seq` of the last removed message, or `None` if no message was removed.
+    Messages in the state `unconfirmed` are kept. The `seq` of each removed message is greater than the parameter
+    `after`. If `upto_id` is given, the messages with greater ids are kept. Returns the `seq` of the last removed
+    message, or `None` if no message was removed.
     """
     return _delete(
         connection,
@@ -204,8 +208,8 @@ def refresh_conversations(connection: sqlite3.Connection, *, phones: Iterable[tu
     """Update the given conversations. A conversation without messages is removed.
 
     Each item of `phones` identifies a conversation. The item contains the id of an account and the number of a phone.
-    Call this function when messages were changed or removed. SQLite can use the `seq` of a removed message for a new
-    message. So `read_seq` must never be greater than `last_seq`.
+    Call this function after you have changed or removed messages. SQLite can use the `seq` of a removed message for a
+    new message. So `read_seq` must never be greater than `last_seq`.
     """
     for account_id, phone in phones:
         values = {"account_id": account_id, "phone": phone}

@@ -13,7 +13,7 @@ from .received_texts import count_open_texts
 
 
 class Gauges(NamedTuple):
-    """The counts of rows, for all accounts together."""
+    """Values for monitoring, mostly numbers of rows. Each value includes the data of all accounts."""
 
     messages: dict[tuple[str, str], int]  # by state and direction
     oldest_due_at: str | None  # when the oldest waiting message became due or will be due

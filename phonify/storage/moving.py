@@ -39,9 +39,10 @@ def update_gateway(connection: sqlite3.Connection, *, messages: Iterable[Message
 
 
 def next_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return the earliest time at which a waiting message of a gateway fails. Returns `None` if no message waits.
+    """Find the message in a gateway's queue that will fail first. Returns the time of this failure.
 
-    A message fails when its validity period and its waiting time are both over. Leased messages are excluded.
+    A message fails when its validity period and its waiting time are both over. Leased messages are excluded. Returns
+    `None` if no message waits.
     """
     at: str | None = connection.execute(
         "SELECT min(max(due_at, expires_at)) FROM messages"

@@ -59,8 +59,8 @@ def find_late_message(
 ) -> Message | None:
     """Return the most overdue message of a gateway. Returns None if no message is overdue.
 
-    A message that has no lease is overdue if it was due at the time `before` or earlier. A message that has a lease is
-    overdue if the lease ended at the time `machine_before` or earlier.
+    A message without a lease is overdue if its due time is `<= before`. A message with a lease is overdue if the end of
+    its lease is `<= machine_before`.
     """
     row = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= max(:before, :machine_before)"
@@ -98,10 +98,10 @@ def lease_messages(
 ) -> list[Message]:
     """Give each message a lease. Call this function before the gateway gets the messages. Returns the updated messages.
 
-    During the lease, no other loop can deliver these messages. The lease ends at the time `until`. If the owner's
-    process ends before this time, another process removes the lease. `until` is a time of the machine's clock. In a
-    sandbox, a developer can stop or advance Phonify's clock, but this does not change the lease. `place` comes from
-    `Gateway.place`.
+    During the lease, no other loop can deliver these messages. `until` is the end of the lease. If the owner's process
+    ends before this time, another process removes the lease. The end of a lease is measured with the machine's clock,
+    not with Phonify's clock. In a sandbox, a developer can stop or advance Phonify's clock, but this does not change
+    the lease. `place` comes from `Gateway.place`.
     """
     leased = [
         message._replace(attempts=message.attempts + 1, submitted_at=now, submitted_to=place, due_at=until)
@@ -171,8 +171,8 @@ def has_messages_from_future(connection: sqlite3.Connection, *, gateway: str, no
 def reschedule_messages_from_future(connection: sqlite3.Connection, *, gateway: str, now: str, until: str) -> int:
     """Replace due times that are too far in the future. Returns the number of changed messages.
 
-    Such due times exist if somebody has set the clock to an earlier time. A message without a lease becomes due now. A
-    leased message gets a new lease, which ends at the time `until`.
+    Such due times exist if somebody has set the clock to an earlier time. If a message has no lease, its due time
+    becomes `now`. If a message has a lease, the end of the lease becomes `until`.
     """
     return connection.execute(
         "UPDATE messages SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
@@ -189,11 +189,10 @@ _VALID_TOO_LONG = (
 
 
 def has_messages_valid_too_long(connection: sqlite3.Connection, *, gateway: str, now: str, latest: str) -> bool:
-    """Return whether any waiting message of a gateway is valid for too long.
+    """Check the waiting messages of a gateway. Return True if at least one validity period is too long.
 
-    A message is valid for too long if two conditions are true. The message's creation time is later than `now`. The end
-    of the message's validity period is later than `latest`. Such messages exist if somebody has set the clock to an
-    earlier time. Scheduled messages are excluded.
+    If a message was created after `now` and its validity period ends after `latest`, the period is too long. Such
+    messages exist if somebody has set the clock to an earlier time. Scheduled messages are excluded.
     """
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM messages" + _VALID_TOO_LONG + ")",
@@ -205,9 +204,9 @@ def has_messages_valid_too_long(connection: sqlite3.Connection, *, gateway: str,
 def shorten_validity(connection: sqlite3.Connection, *, gateway: str, now: str, latest: str) -> int:
     """Shorten validity periods that are too long. Returns how many messages were changed.
 
-    A validity period is too long if two conditions are true. The period ends later than `latest`, and the message's
-    creation time is later than `now`. Such messages exist if somebody has set the clock to an earlier time. The
-    function changes the end of such a period to `latest`. Scheduled messages are excluded.
+    If a message was created after `now` and its validity period ends after `latest`, the period is too long. Such
+    messages exist if somebody has set the clock to an earlier time. The function changes the end of such a period to
+    `latest`. Scheduled messages are excluded.
     """
     return connection.execute(
         "UPDATE messages SET expires_at = :latest, due_at = iif(due_at = expires_at, :latest, due_at)"
@@ -254,7 +253,9 @@ def give_back(connection: sqlite3.Connection, *, message: Message, now: str) -> 
 
 
 def make_due(connection: sqlite3.Connection, *, message: Message, now: str) -> int | None:
-    """Set the due time of an outbound message to `now`. Returns the number of attempts, or None for a final state.
+    """Set the due time of an outbound message to `now`. Returns the number of attempts to send the message.
+
+    If the message already has a final state, nothing changes, and the function returns None.
 
     If Phonify is already sending the message, the function ends the lease. Phonify then ignores the outcome of this
     attempt. So use this function only for a gateway that sends no real messages.

@@ -43,9 +43,10 @@ class ProcessLock:
 
 
 class Owner:
-    """A process that owns leases. It has a random id, and a file that stays locked until the process ends.
+    """A process that owns leases. The process has a random id and a locked file.
 
-    If the process forks, create the owner after the fork. A process that is stopped with SIGSTOP keeps its lock.
+    The file stays locked until the process ends. A process that is stopped with SIGSTOP keeps its lock. If the process
+    calls `os.fork`, create the `Owner` object after this call.
     """
 
     def __init__(self, database: Path) -> None:

@@ -54,7 +54,7 @@ def list_parts(connection: sqlite3.Connection, *, message_id: str) -> list[Messa
 
 
 def find_message_id(connection: sqlite3.Connection, *, gateway: str, reference: str) -> str | None:
-    """Return Phonify's id of a message. `reference` is the provider's id of the same message."""
+    """Return Phonify's id of a message. `reference` is an id that the provider has given to this message."""
     row = connection.execute(
         "SELECT message_id FROM message_parts WHERE reference = :reference AND gateway = :gateway",
         {"gateway": gateway, "reference": reference},
@@ -88,10 +88,9 @@ def insert_receipt(connection: sqlite3.Connection, *, receipt: ReceiptRow) -> bo
 def claim_waiting_receipts(
     connection: sqlite3.Connection, *, message_id: str, gateway: str, references: Sequence[str]
 ) -> None:
-    """Assign early receipts to a message.
+    """Assign stored receipts to a message.
 
-    These receipts arrived early: Phonify did not yet have the ids that the provider has given to the message.
-    `references` contains these ids.
+    These receipts arrived before Phonify received the provider's ids for the message. `references` contains these ids.
     """
     connection.executemany(
         "UPDATE receipts SET message_id = :message_id"

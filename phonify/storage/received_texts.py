@@ -62,7 +62,7 @@ def has_texts_due_after(connection: sqlite3.Connection, *, latest: str) -> bool:
 
 
 def shorten_waits(connection: sqlite3.Connection, *, latest: str) -> int:
-    """Shorten the waiting time for missing parts of text messages. Returns how many rows were changed.
+    """Limit how long Phonify waits for the missing parts of text messages. Returns how many rows were changed.
 
     Phonify waits for missing parts until the due time. If a due time is later than `latest`, the function changes it to
     `latest`.
@@ -106,9 +106,10 @@ def close_texts(connection: sqlite3.Connection, *, texts: Sequence[TextRow], mes
 
 
 def leave_open(connection: sqlite3.Connection, *, texts: Sequence[TextRow]) -> None:
-    """Mark received texts as open. A text is open if no account has the recipient's phone number yet.
+    """Record that received text messages belong to no account.
 
-    When an account gets this number, Phonify gives the texts to the account.
+    The recipient's phone number belongs to no account. When an account gets this number, Phonify gives the text
+    messages to the account.
     """
     connection.executemany(
         "UPDATE received_texts SET due_at = NULL WHERE gateway = :gateway AND event_id = :event_id",
@@ -130,11 +131,11 @@ def delete_texts(connection: sqlite3.Connection, *, until: str, limit: int) -> i
 
 
 def delete_texts_of(connection: sqlite3.Connection, *, account_id: int, sender: str) -> None:
-    """Remove a sender's received texts that belong to no message.
+    """Remove the rows of received texts that came from `sender` and that belong to no message.
 
-    The function keeps texts to phone numbers of other accounts. If a text belongs to a message, the function keeps the
-    row of the text. If the message no longer exists, the function erases the sender's number from the row. The row
-    still contains the event id. So Phonify recognises the text if it comes again.
+    If the recipient's phone number belongs to another account, the row is not removed. A row that belongs to a message
+    is not removed either. If this message no longer exists, the function erases the sender's number from the row. The
+    row still contains the event id. So Phonify recognises the text if it comes again.
     """
     connection.execute(
         "DELETE FROM received_texts WHERE sender = :sender AND message_id IS NULL"

@@ -165,7 +165,7 @@ class MessageAttempt(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """A message, its account, the name of its API key, and the owner of its lease."""
+    """A message and data about it: the account, the name of the API key, and the owner of the lease."""
 
     message: Message
     account: Account

@@ -17,7 +17,7 @@ _MET_INSERT = (
 
 
 def list_rules(connection: sqlite3.Connection, *, account_id: int) -> list[Rule]:
-    """Return the rules of an account in their order."""
+    """Return the rules of an account, sorted by position."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM rules WHERE account_id = :account_id ORDER BY position", {"account_id": account_id}
     )
@@ -112,7 +112,7 @@ def has_effects_too_late(connection: sqlite3.Connection, *, now: str) -> bool:
 
 
 def hasten_effects(connection: sqlite3.Connection, *, now: str) -> int:
-    """Correct the due times of receipts and replies. Returns how many due times have changed.
+    """Limit the due times of receipts and replies to `_LATEST`. Returns the number of changed rows.
 
     If a due time is after `_LATEST`, it becomes `_LATEST`.
     """

@@ -1,11 +1,11 @@
 """Shared commits: several threads of a process use one transaction, so one sync to disk is enough for all of them.
 
-Each thread runs a block of code. The blocks run one after the other, each in its own savepoint. The thread with the
-last block commits the transaction. The other threads wait for this commit.
+Each thread runs a block of code. The blocks run one after the other, each in its own savepoint. The thread that
+runs the last block commits the transaction. The other threads wait for this commit.
 
 A test had two processes, each with eight threads. The two processes together stored 2,057 messages a second. 99% of
-the requests took at most 28 ms. Without shared commits, the processes stored 1,043 messages a second. 99% of the
-requests then took at most 90 ms.
+the requests took at most 28 ms. Without shared commits, the processes stored 1,043 messages a second, and 99% of
+the requests took at most 90 ms.
 """
 
 import sqlite3
@@ -85,7 +85,7 @@ class SharedCommit:
     def _leave(self) -> None:
         """Commit the transaction, or leave the commit to another thread.
 
-        If a thread is waiting and the transaction is not too old, the waiting thread begins its block of code.
+        If another thread is waiting and the transaction is younger than `LONGEST`, that thread runs its block next.
         Otherwise, this method commits the transaction.
         """
         transaction = self._transaction

@@ -35,7 +35,7 @@ class Wakeup:
     def wait(self, timeout: float) -> None:
         """Wait for a call of `wake`. Wait at most `timeout` seconds.
 
-        If `wake` was called after the previous `wait`, the method returns immediately.
+        If no loop is waiting when `wake` is called, the next call of `wait` returns immediately.
         """
         if self._ends is None:
             sleep(timeout)

@@ -48,7 +48,7 @@ class TwilioSettings(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class _Wanted:
-    """Criteria of messages. `part` names an attribute of Message. This attribute must not be empty."""
+    """Criteria for messages. `part` is the name of an attribute of `Message`. This attribute must not be empty."""
 
     to: str | None = None
     origin: str | None = None
@@ -65,7 +65,7 @@ class _Wanted:
 
     @property
     def arguments(self) -> dict[str, object]:
-        """The criteria that the server checks. Only the server knows whether two phone numbers are the same."""
+        """The criteria that the server checks. The client can't compare two spellings of a phone number."""
         return {"direction": self.direction, "origin": self.origin, "to": self.to, "state": self.state}
 
     def list_misses(self, message: Message) -> list[str]:
@@ -252,7 +252,7 @@ class Phonify(RuleCalls):
         return write_failure(came, misses, problems, seconds=self._now() - self._begun + self.clock.moved)
 
     def _call(self, method: str, path: str, arguments: _Arguments, *, wait: float = 0, also: int = 0) -> Any:
-        """Return the answer if its status is 200, 201 or equal to `also`. Otherwise, raise an error."""
+        """Return the answer if its HTTP status is 200, 201 or the value of `also`. Otherwise, raise an error."""
         given = {name: value for name, value in arguments.items() if value is not None}
         status, answer = self._request(method, path, urlencode(given), wait + _LONGEST)
         if status in (200, 201, also):

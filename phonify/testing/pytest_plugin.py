@@ -66,7 +66,7 @@ def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest
 
 @pytest.fixture
 def phonify_twilio(phonify: "Phonify") -> Iterator["TwilioAccount"]:
-    """Make the installed package `twilio` send its requests to Phonify. The app needs no change.
+    """Redirect the requests of the installed package `twilio` to Phonify. The app needs no change.
 
     The requests use the account of the fixture `phonify`. If the environment variable TWILIO_AUTH_TOKEN is set, Phonify
     signs the webhooks with this token.

@@ -51,7 +51,7 @@ class RuleSettings(OutcomeSettings, total=False):
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule, with its state at the time of the request."""
+    """A copy of a rule on the server. The copy shows the values at the time of the request."""
 
     id: str
     position: int
@@ -90,7 +90,7 @@ class RuleCalls:
         return Rule.read(self._call("POST", f"/sandbox/rules/{rule.id}/move", {"position": position})["rule"])
 
     def delete_rule(self, rule: Rule) -> None:
-        """Delete a rule. If the rule was applied to a message, the message keeps its outcome."""
+        """Delete a rule. This does not change the outcomes of earlier messages."""
         self._call("DELETE", f"/sandbox/rules/{rule.id}", {})
 
     def clear_rules(self) -> None:

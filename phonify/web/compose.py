@@ -52,7 +52,10 @@ def compose() -> Any:
 
 @bp.post("/inbox/phones/<path:phone>/messages")
 def write(phone: str) -> Any:
-    """Send a message from the app to a phone. In a sandbox, the form can simulate a message from the phone instead."""
+    """Send a message from the app to a phone, or simulate a message from the phone to the app.
+
+    The simulation is possible only in a sandbox.
+    """
     given = _read_form()
     try:
         _, faults = _write(phone, given)

@@ -65,7 +65,10 @@ def show_unread() -> Response:
 
 @bp.post("/inbox/read")
 def mark_all_read() -> Any:
-    """Mark all conversations as read, up to the latest message that the page shows."""
+    """Mark the messages in all conversations as read.
+
+    If a message is newer than the latest message on the page, it stays unread.
+    """
     current = request.form.get("phone")
     get_services().conversations.mark_all_read(current_account(), up_to=read_number(request.form.get("up_to"), END))
     if "HX-Request" in request.headers:
@@ -107,7 +110,7 @@ def list_older(phone: str) -> str:
 
 @bp.post("/inbox/phones/<path:phone>/subscription")
 def change_subscription(phone: str) -> Any:
-    """Opt out a phone, or opt it in again."""
+    """Add an opt-out for a phone, or remove the phone's opt-out."""
     account, services = current_account(), get_services()
     if not is_msisdn(phone):
         raise NotFound

@@ -109,8 +109,9 @@ def own_side(message: Message) -> str:
 def name_state(message: Message) -> str:
     """Return the text that a page shows for a message's state.
 
-    If a phone sent the message, the result is `received`. If the webhook has not accepted this message, the result also
-    contains the value of `state`.
+    For an inbound message in the state `sent`, the text is `received`. For an inbound message in another state, the
+    text also contains the state. For example, the text `received, webhook error` means that the webhook has not
+    accepted the message.
     """
     if message.direction == "inbound":
         return "received" if message.state == "sent" else f"received, webhook {message.state}"

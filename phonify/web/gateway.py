@@ -1,4 +1,4 @@
-"""Reads the state of the gateways. A line on each page and a section of the settings page show it."""
+"""Reads the state of the gateways. This state appears on each page in a line, and on the settings page in a section."""
 
 from typing import Any
 
@@ -26,9 +26,9 @@ def describe_gateways(services: Services, account: Account) -> dict[str, Any]:
 
 
 def list_troubles(services: Services, account: Account) -> list[Trouble]:
-    """For each gateway that gets no messages now, return the reason.
+    """List the gateways that currently get no messages. Each item of the result contains the reason.
 
-    If the account is not the operator's account, the texts of faults are left out.
+    Only the result for the operator's account contains descriptions of faults.
     """
     links = [link for link in services.gateways.values() if not link.gateway.sandbox]
     found = [trouble for link in links if (trouble := link.find_trouble()) is not None]

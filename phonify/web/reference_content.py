@@ -202,7 +202,7 @@ def _read_event(name: str, event: Json) -> Event:
 def _split_example(operation: Operation) -> tuple[str, Json]:
     """Return the path of an example request, and the remaining arguments.
 
-    The path contains values instead of parameters. For example, the id of a message replaces `{id}`.
+    In the path, an example value replaces each placeholder. For example, the id of a message replaces `{id}`.
     """
     path, arguments = operation.path, dict(operation.example)
     for row in operation.arguments:

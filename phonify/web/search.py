@@ -60,7 +60,7 @@ def _read_filter(given: dict[str, str | None]) -> dict[str, Any]:
 
 
 def _count(found: Found, text: str | None, older: bool) -> str:
-    """Return a text with the number of results on this page."""
+    """Return a phrase that says how many results this page shows, such as `3 older results`."""
     number, name = len(found.entries), f"{'older ' if older else ''}{'result' if text else 'message'}"
     if found.next is not None and number == RESULTS:
         return f"More than {number} {name}s"

@@ -192,7 +192,10 @@ def _cookie_name() -> str:
 
 
 def _read_cookie() -> tuple[str, str]:
-    """Return two values from the cookie: the key, and the token. A missing value is an empty string."""
+    """Return two values from the cookie: the key, and the token.
+
+    If the cookie lacks one of these values, the function returns an empty string for it.
+    """
     key, _, token = request.cookies.get(_cookie_name(), "").rpartition(".")
     return key, token
 
@@ -235,7 +238,7 @@ def show_http_exception(error: HTTPException) -> ResponseReturnValue:
 
 
 def show_unexpected_error(error: Exception) -> ResponseReturnValue:
-    """Show an unexpected error as a page. Only the log has the traceback."""
+    """Show an unexpected error as a page. The traceback goes to the log, not to the page."""
     logger.error("%s %s failed", request.method, mask_keys(escape_controls(request.path)), exc_info=error)
     return _show_error_page("500", Fault("internal_error").title, 500)
 

@@ -199,7 +199,7 @@ def test_a_test_event_is_posted_to_a_disabled_webhook_and_does_not_enable_it(
 def test_the_settings_page_says_why_a_webhook_is_disabled_until_its_url_is_saved(
     page: FlaskClient, gone: Receiver
 ) -> None:
-    said = "2026-01-31 09:31</time>, because the receiver answered 410. Save the URL to enable it."
+    said = "2026-01-31 09:31</time>, because the receiver answered 410. To enable the webhook, save the URL again."
     assert said in page.get("/inbox/settings").text
     assert page.post("/inbox/settings/webhook", data={"url": gone.url}, headers=HERE).status_code == 303
     assert "answered 410" not in page.get("/inbox/settings").text

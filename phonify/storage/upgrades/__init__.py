@@ -77,9 +77,9 @@ def prepare(database: Database) -> None:
 def _claim(connection: sqlite3.Connection, path: Path) -> None:
     """Lock the file, so that only this connection can use it. The lock ends when the connection closes.
 
-    Without the lock, another program could copy the file during the upgrade. After the upgrade, a server of an earlier
-    version could write rows in the old format. The function changes the journal mode. This change is possible only if
-    no other program is using the file.
+    Without the lock, another program could copy the file during the upgrade. Without the lock, a running server of
+    an earlier version could write rows in the old format after the upgrade. The function changes the journal mode. This
+    change is possible only if no other program is using the file.
     """
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     try:
