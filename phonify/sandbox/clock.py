@@ -25,7 +25,7 @@ _ERRORS = ("clock_not_permitted", "clock_not_changeable", "clock_is_advancing")
 
 
 @bp.get("")
-@describe(answers={200: ClockAnswer}, examples=examples.GET_CLOCK, text="Any key can read the clock.")
+@describe(answers={200: ClockAnswer}, examples=examples.GET_CLOCK, text="This request is allowed with every valid key.")
 def get_clock() -> dict[str, Any]:
     """Show the clock of the server."""
     return {"clock": dump_clock(get_services().clock.get_status())}
