@@ -47,7 +47,7 @@ def test_a_correct_app_passes_and_the_status_is_0(runner: FlaskCliRunner) -> Non
     assert lines[-2].startswith("21 passed, 1 not run, in ")
     assert (
         lines[-1]
-        == "The lab has checked the app's answers, but nothing else. With a probe URL, it also checks what the app did."
+        == "The lab has checked the answers, and nothing else. With a probe URL, it also checks what the app did."
     )
 
 
