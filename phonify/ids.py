@@ -1,4 +1,4 @@
-"""Message ids: UUIDv7 (RFC 9562 section 5.7). Nobody can guess an id. The order of ids is the order of their creation.
+"""Message ids: UUIDv7 (RFC 9562 section 5.7). Nobody can guess an id. Sorted ids are in the order of creation.
 
 This module also checks auth tokens, because settings, requests and tests need this check.
 """

@@ -142,7 +142,7 @@ def make_formatter(log_format: str) -> logging.Formatter:
 def configure_logs(log_format: str) -> None:
     """Make the root logger write to standard error, as text or as JSON.
 
-    If `log_format` is `json`, Python's warnings and all unhandled exceptions become log lines.
+    If `log_format` is `json`, Phonify also writes Python's warnings and all unhandled exceptions as JSON log lines.
     """
     logging.raiseExceptions = False  # a line that can't be written, for example on a full disk, is lost
     handler = logging.StreamHandler()

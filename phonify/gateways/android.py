@@ -100,7 +100,9 @@ class AndroidGateway(HttpGateway):
         device = variables.read("DEVICE", "")
         if url and not device and urlsplit(url).path:
             # If the URL has no path, the app on the phone answers directly. Then no device id is needed.
-            variables.add_error("DEVICE", "is missing; without it, the server sends each message through any device")
+            variables.add_error(
+                "DEVICE", "is missing; without a device id, the server chooses a device for each message"
+            )
         password = variables.read_secret("PASSWORD")
         sim = variables.read_whole("SIM", 0, lowest=0, highest=3)
         number = variables.read_number("NUMBER")

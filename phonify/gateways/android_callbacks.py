@@ -91,7 +91,10 @@ def verify(request: CallbackRequest, key: Secret) -> None:
     if not re.fullmatch("[0-9]{1,12}", timestamp):
         raise Forged("the time of the signature is missing")
     if abs(request.at.timestamp() - int(timestamp)) > LARGEST_DIFFERENCE:
-        raise Forged("the time of the signature differs by more than 5 minutes; check the clocks")
+        raise Forged(
+            "the time of the signature differs from the current time by more than 5 minutes;"
+            " check the clocks of the phone and of Phonify"
+        )
 
 
 def read_callback(body: bytes, place: Place) -> list[GatewayEvent]:

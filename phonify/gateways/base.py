@@ -63,8 +63,8 @@ class Later:
 class Doubt:
     """It is unknown whether the provider has taken the message. The message is not sent again.
 
-    `pause` means that the reason concerns all messages. For example, the provider does not answer. The gateway then
-    sends nothing for some time. Without this pause, all waiting messages would soon be in doubt.
+    `pause` is True if the same problem affects all messages. For example, the provider does not answer. The gateway
+    then sends nothing for some time. Without this pause, all waiting messages would soon be in doubt.
     """
 
     reason: str = ""  # for the operator
@@ -138,7 +138,7 @@ class Gateway(ABC):
 
     @property
     def place(self) -> str:
-        """The name of the system that recognises repeated messages. For example, the system is one Android phone.
+        """The name of the system that recognises repeated messages. This system can be an Android phone, for example.
 
         A gateway needs this property only if `repeatable` is True. An attempt can have an unknown outcome. If the name
         has changed since such an attempt, Phonify does not send the message again.
@@ -199,7 +199,8 @@ class Gateway(ABC):
     def register(self) -> Sequence[str]:
         """Tell the provider the address of Phonify. Returns lines for the operator. A second call does no harm.
 
-        Raises GatewayFault if the registration fails. A gateway without registration always raises GatewayFault.
+        Raises GatewayFault if the registration fails. If a gateway needs no registration, this method always raises
+        GatewayFault.
         """
         raise GatewayFault("this gateway needs no registration")
 

@@ -1,6 +1,6 @@
 """The error codes of Twilio, and their meaning for a message and for the gateway.
 
-If an answer has another code, the HTTP status decides.
+If the error code of an answer is not listed here, the HTTP status of the answer determines the outcome.
 """
 
 # The error type of a message, for answers and for receipts.
@@ -73,7 +73,10 @@ def choose_error_type(code: int | None) -> str:
 
 
 def read_code(value: object) -> int | None:
-    """Return a code, or None if there is no code. The value can be a number or a text with digits."""
+    """Return `value` as an error code, or None if `value` is not a code.
+
+    A code is an integer, or a string of 1 to 9 ASCII digits.
+    """
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

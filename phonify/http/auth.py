@@ -40,7 +40,9 @@ def make_auth(
 
 
 def find_account(key: str, _password: str) -> Account | None:
-    """Return the account of a key. If there is no Authorization header, the key is the argument `api_key`.
+    """Return the account of a key.
+
+    If the request has no Authorization header, this function reads the key from the argument `api_key`.
 
     Raises the same errors as `read_arguments`.
     """

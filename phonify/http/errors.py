@@ -36,9 +36,9 @@ ErrorForm = Callable[[int, PhonifyError | None], Response]
 def register_error_handlers(app: Flask, forms: Mapping[str, ErrorForm]) -> None:
     """Register the error handlers of an app.
 
-    A front, such as the Twilio-compatible API, writes errors in another format. In `forms`, each key is a path prefix
-    of a front. The value is a function. The function makes the front's error answers. On all other paths, errors have
-    the format of the REST API.
+    Each front, such as the Twilio-compatible API, has its own format for errors. In `forms`, each key is the path
+    prefix of a front. Each value is a function that creates the error answers of this front. On all other paths, errors
+    have the format of the REST API.
     """
     app.extensions[_FORMS] = forms
     app.register_error_handler(PhonifyError, show_error)
@@ -62,7 +62,7 @@ def show_faults(faults: Sequence[Fault], status: int) -> Response:
 
 
 def show_error(error: PhonifyError) -> Response:
-    """Convert a PhonifyError to the answer to the current request."""
+    """Return the error answer for a PhonifyError."""
     response = _show(error.faults, STATUSES[error.faults[0].kind], error)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)

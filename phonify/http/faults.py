@@ -1,6 +1,7 @@
-"""A rule of the sandbox can simulate an error or a slow answer of the API.
+"""Applies the rules that simulate faults of the API.
 
-Rules do not apply to requests under /sandbox. So a test can change the rules even if a rule makes other requests fail.
+Such a rule of the sandbox can cause an error, or delay the API's answer. The rules do not apply to paths under
+/sandbox. So a test can change the rules even while a rule makes all requests to other paths fail.
 """
 
 from typing import Any

@@ -70,7 +70,7 @@ class ProviderForm(ABC):
 
     @abstractmethod
     def make_wrong_secret(self, secret: str) -> str:
-        """Return a different secret that has the format of this provider."""
+        """Return a secret in the format of this provider. The result is different from `secret`."""
 
     def add_signature(self, request: Request, other: Request) -> Request | None:  # noqa: ARG002 - for other forms
         """Return `request` with two signatures: first the signature of `other`, then the signature of `request`.
@@ -80,7 +80,7 @@ class ProviderForm(ABC):
         return None
 
     def write_message_id(self, message_id: str) -> str:
-        """Return the id that the requests use for a message."""
+        """Return a message id in the format of this provider's requests."""
         return message_id
 
     def read_answer(self, event: LabEvent, app: AppUnderTest, answer: Answer) -> Reading:  # noqa: ARG002 - for TwiML

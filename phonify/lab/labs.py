@@ -134,7 +134,11 @@ class Labs:
             thread.join(timeout=2)
 
     def post(self, request: Request) -> Answer:
-        """Send a request from a lab. Raises NotAnswered if the request's address is not allowed for webhooks."""
+        """Send a request from a lab.
+
+        Raises NotAnswered if the app does not answer. Raises the same error if the app's IP address is forbidden for
+        webhooks.
+        """
         return send(request, private_allowed=self._webhooks.private_allowed)
 
     def _run(self, lab: LabRun, form: ProviderForm, app: AppUnderTest) -> None:

@@ -129,7 +129,8 @@ def _read(exchange: Exchange) -> Seen:
 def _find_word(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> str | None:
     """Return the word that the app uses for the state `delivered`.
 
-    Returns None in two cases: the app has no word for `delivered`, or it has the same word for `delivered` and `sent`.
+    Returns None if the app shows no state for a delivered message. Also returns None if the app uses the same word for
+    `delivered` and `sent`.
     """
     words = {watch.role: seen[watch.message_id].state for watch in watches if watch.role}
     delivered = words.get("delivered")

@@ -9,7 +9,7 @@ from .probe import NO_PROBE
 from .results import Finding, Outcome, TrialResult
 from .verdicts import VERDICTS
 
-ANSWERS_ONLY = "The lab has judged only the answers. With a probe URL, it also checks what the app did."
+ANSWERS_ONLY = "The lab has checked the answers, and nothing else. With a probe URL, it also checks what the app did."
 _WORDS: dict[Outcome, str] = {"passed": "ok", "warning": "warning", "failed": "FAILED", "skipped": "not run"}
 
 

@@ -41,7 +41,10 @@ class TrialResult:
     watches: list[Watch] = field(default_factory=list)
 
     def find(self, verdict: str, detail: str) -> None:
-        """Add a finding. Shorten a long detail, because it can contain text from the app."""
+        """Add a finding. The finding contains at most `MOST_DETAIL` characters of `detail`.
+
+        This limit is necessary because `detail` can contain a long text from the app.
+        """
         self.findings.append(Finding(verdict, detail[:MOST_DETAIL]))
 
     @property

@@ -1,4 +1,4 @@
-"""Sends the requests of a lab, and measures the time until each answer."""
+"""Sends the requests of a lab, and measures how long the app takes to answer each request."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -60,7 +60,7 @@ class Sender:
         return exchange
 
     def exchange_twice(self, request: Request, patience: float) -> tuple[Exchange, Exchange]:
-        """Send a request twice at the same time."""
+        """Send two copies of a request at the same time. Returns both results."""
         with ThreadPoolExecutor(2) as pool:
             first, second = pool.map(self.exchange, (request, request), (patience, patience))
         return first, second

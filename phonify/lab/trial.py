@@ -1,6 +1,6 @@
-"""A trial posts requests to an app, and judges the answers. `Bench` has the tools for this.
+"""A trial is one test of an app. It sends requests to the app, and checks the app's answers.
 
-Each lab has one bench. The trials of the lab use it one after another.
+`Bench` has the tools for trials. Each lab has one bench. The trials of the lab use it one after another.
 """
 
 from collections.abc import Callable, Iterator
@@ -91,7 +91,7 @@ class Bench:
         return self.sender.exchange(request, patience * self.limit)
 
     def post_twice(self, request: Request) -> tuple[Exchange, Exchange]:
-        """Send a request twice at the same time."""
+        """Send two copies of a request at the same time. Returns both results."""
         self._check_time()
         return self.sender.exchange_twice(request, 2 * self.limit)
 

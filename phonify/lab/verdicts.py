@@ -1,4 +1,6 @@
-"""The verdicts of the lab. A verdict describes a mistake of an app, its effect in production, and the solution.
+"""The verdicts of the lab.
+
+A verdict describes a mistake of an app. It says what the mistake causes in production, and how to fix the mistake.
 
 A warning describes behaviour that is also possible in a correct app. If all verdicts of a trial are warnings, the trial
 does not fail.
@@ -159,10 +161,10 @@ _VERDICTS = (
     ),
     Verdict(
         "refused_parallel",
-        "The app refused one of two simultaneous requests with the same event",
+        "The app got the same event in two simultaneous requests, and refused one of the requests",
         "The provider posts the event again later, and the app then accepts it. Until then, the provider's log shows a"
         " failure.",
-        "Answer both requests with 2xx, if this is possible.",
+        "If possible, answer both requests with 2xx.",
         "warning",
     ),
     Verdict(

@@ -103,7 +103,7 @@ def send(request: Request, *, private_allowed: bool, resolve: Resolve = resolve)
 
 
 def _find_addresses(target: Target, *, private_allowed: bool, resolve: Resolve) -> Sequence[str]:
-    """Return the allowed addresses of a host. Raises NotAnswered if no address is allowed."""
+    """Return the IP addresses of a host, except forbidden addresses. Raises NotAnswered if no address is allowed."""
     try:
         addresses = resolve(target.host, target.port)
     except (OSError, UnicodeError) as error:
@@ -216,7 +216,7 @@ def add_query(url: str, query: str) -> str:
 
 
 def _explain(error: BaseException, url: str, seconds: float) -> str:
-    """Explain to a person why there is no answer. `seconds` is the time limit that applied."""
+    """Explain to a person why there is no answer. If `error` is a TimeoutError, the time limit was `seconds`."""
     if isinstance(error, TimeoutError):
         return f"no answer within {seconds:g} seconds"
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -14,8 +14,8 @@ def sign(auth_token: str, url: str, parameters: Iterable[tuple[str, str]] = ()) 
     """Sign a request, and return the value of the header X-Twilio-Signature.
 
     The signature is an HMAC-SHA1. The signed text is the URL, followed by all form parameters. The parameters are
-    sorted by name. If a parameter occurs twice with the same value, it counts once. Raises ValueError for
-    unpaired surrogates.
+    sorted by name. If two parameters have the same name and the same value, the signed text contains only one of them.
+    Raises ValueError for unpaired surrogates.
     """
     signed = url + "".join(f"{name}{value}" for name, value in sorted(set(parameters)))
     return base64.b64encode(hmac.new(auth_token.encode(), signed.encode(), hashlib.sha1).digest()).decode()

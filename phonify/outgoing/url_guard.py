@@ -86,7 +86,8 @@ def _read_host(host: str, *, bracketed: bool) -> str:
 def check_url(url: str, *, private_allowed: bool) -> None:
     """Raise BadUrl if a URL is not valid, or if its host is a forbidden IP address.
 
-    A host name is not resolved here. The addresses of a host can change, so they are checked at each post.
+    This function does not resolve host names. The addresses of a host can change, so Phonify checks the addresses
+    before each request.
     """
     literal = _find_literal(parse_url(url).host)
     if literal is not None and not is_allowed(literal, private_allowed=private_allowed):

@@ -67,8 +67,8 @@ def remove_messages() -> dict[str, Any]:
     errors=("unknown_argument", "argument_without_effect", "message_not_open"),
     examples=rule_examples.FORCE,
     text=(
-        "The message must be scheduled, in doubt, or waiting for an attempt. The outcome applies immediately. The"
-        " answer still shows the old state of the message."
+        "The message must have the state `unconfirmed`. For example, the message is scheduled, is in doubt, or waits"
+        " for an attempt. The outcome applies immediately. The answer still shows the old state of the message."
     ),
 )
 def force_outcome(message_id: str) -> dict[str, Any]:
@@ -97,8 +97,8 @@ def force_outcome(message_id: str) -> dict[str, Any]:
     links={"get_message": {"message_id": "$response.body#/message/id"}},
     text=(
         "The gateway in `PHONIFY_RELEASE_GATEWAY` sends a copy of the message. The copy is a new message with the same"
-        " sender. The recipient must be in `PHONIFY_ONLY_TO`. Opt-outs and the quota apply. If the recipient is"
-        " refused, nothing is stored."
+        " sender. The recipient must be in `PHONIFY_ONLY_TO`. If the recipient has opted out, or if the quota is"
+        " used up, Phonify refuses the copy. If the recipient is refused, nothing is stored."
     ),
 )
 def release_message(message_id: str) -> Response:

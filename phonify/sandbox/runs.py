@@ -29,7 +29,8 @@ _RUN_ID = {"run_id": "$response.body#/run/id"}
     text=(
         "A run is a separate account with its own key and its own messages. Only this answer shows the key. After `ttl`"
         " seconds, the run and all its data are removed. The requests and messages of the run count toward the limits"
-        " of the account that created the run. `twilio` has the credentials of the run for the Twilio-compatible API."
+        " of the account that created the run. In the answer, `twilio` contains the run's credentials"
+        " for the Twilio-compatible API."
     ),
 )
 def create_run() -> tuple[dict[str, Any], int]:

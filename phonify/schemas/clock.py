@@ -88,7 +88,7 @@ def _count_field(description: str) -> fields.Integer:
 
 
 class EndedSchema(RecordSchema):
-    """The numbers of messages, receipts and events that Phonify has processed while it advanced the clock."""
+    """The fields show how many messages, receipts and events Phonify processed while it advanced the clock."""
 
     sent = _count_field("Messages that reached the state `sent`.")
     expired = _count_field("Messages that failed at the end of their validity period.")
@@ -103,7 +103,9 @@ class EndedSchema(RecordSchema):
 class AdvancedSchema(RecordSchema):
     """The results of advancing the clock."""
 
-    begun_at = fields.String(required=True, metadata={**MOMENT, "description": "The old time of the clock, in UTC."})
+    begun_at = fields.String(
+        required=True, metadata={**MOMENT, "description": "The clock's time before the advance, in UTC."}
+    )
     ended_at = fields.String(required=True, metadata={**MOMENT, "description": "The new time of the clock, in UTC."})
     target = fields.String(required=True, metadata={**MOMENT, "description": "The requested time, in UTC."})
     finished = fields.Boolean(

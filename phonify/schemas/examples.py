@@ -51,7 +51,7 @@ SEND = (
         answer={"messages": [SCHEDULED], "message": SCHEDULED},
     ),
     Example(
-        "Phonify refuses one of two recipients",
+        "Two recipients, one with an unroutable number",
         status=402,
         arguments={"to": ["+14560000000", "+15005550002"], "body": "Your Acme code is 482193"},
         answer={"messages": [MESSAGE, _REFUSED], "errors": [{**_UNROUTABLE, "param": "to[1]"}]},

@@ -142,7 +142,10 @@ def test_all_faults_are_told_together() -> None:
 @pytest.mark.parametrize(
     ("variables", "fault"),
     [
-        ({"URL": f"{URL}/{{to}}"}, "URL: can't have placeholders; they belong in PHONIFY_HTTP_QUERY"),
+        (
+            {"URL": f"{URL}/{{to}}"},
+            "URL: must not contain placeholders; write the placeholders in PHONIFY_HTTP_QUERY",
+        ),
         ({"URL": "ftp://x"}, "URL: is not a URL that can be used: it must begin with https:// or http://"),
         ({"METHOD": "GET"}, "BODY: must be empty, because the method is GET"),
         ({"BODY": "to={To}&text={text}"}, "BODY: {To} is not a placeholder"),

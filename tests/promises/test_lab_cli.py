@@ -45,7 +45,10 @@ def test_a_correct_app_passes_and_the_status_is_0(runner: FlaskCliRunner) -> Non
     lines = result.stdout.splitlines()
     assert [line.split()[1] for line in lines[: len(TRIALS)]] == NAMES[:-1]
     assert lines[-2].startswith("21 passed, 1 not run, in ")
-    assert lines[-1] == "The lab has judged only the answers. With a probe URL, it also checks what the app did."
+    assert (
+        lines[-1]
+        == "The lab has checked the answers, and nothing else. With a probe URL, it also checks what the app did."
+    )
 
 
 def test_the_last_line_of_a_report_with_a_probe_is_the_sum(runner: FlaskCliRunner) -> None:

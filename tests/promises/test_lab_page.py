@@ -65,7 +65,9 @@ def test_a_lab_is_started_and_its_report_is_shown(
     assert "<strong>0 passed, 1 failed, 21 not run</strong>" in text
     assert "The app gave no answer" in text
     assert "<strong>What to do:</strong> Answer every request." in text
-    assert "The lab has judged only the answers. With a probe URL, it also checks what the app did." in text
+    assert (
+        "The lab has checked the answers, and nothing else. With a probe URL, it also checks what the app did." in text
+    )
 
 
 def test_the_report_is_sent_again_only_if_it_has_changed(page: FlaskClient) -> None:

@@ -105,7 +105,7 @@ class TwilioCallbacks(WebhookKind):
     def judge(self, delivery: Delivery, answer: Answer) -> Verdict:
         """Decide from the app's answer whether the app accepted a delivery.
 
-        If the delivery reports a message's status, every HTTP status 2xx means that the app has accepted the delivery.
+        If the delivery reports a message's status, the app accepts the delivery with any answer 2xx.
         If the delivery contains a received message, the answer must be TwiML, plain text or empty. If this answer is
         valid, `Verdict.content` is a `Document`. If this answer is not valid, `Verdict.content` is Twilio's error code.
         """
@@ -210,7 +210,7 @@ class TwilioCallbacks(WebhookKind):
             self._add(connection, delivery, document.redirect.url, payload, now)
 
     def _add(self, connection: Connection, delivery: Delivery, url: str, payload: Payload, now: datetime) -> None:
-        """Store a new webhook delivery for the received message that `delivery` reports."""
+        """Store a new delivery to `url`. The new delivery contains the same received message as `delivery`."""
         id_, written = next(generate_ids(now)), payload.write()
         one = NewDelivery(id_, delivery.account_id, delivery.message_id, RECEIVED, written, url)
         self._webhooks.add(connection, self, [one], now)

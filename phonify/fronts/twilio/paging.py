@@ -53,10 +53,10 @@ def _read_whole(given: Parameters, name: str, default: int) -> int:
 def read_dates(given: Parameters, name: str) -> tuple[str | None, str | None]:
     """Read the filters `NAME`, `NAME<` and `NAME>`.
 
-    If an item has exactly the given time, the item matches all three filters.
+    All three filters include the given time or day. For example, `NAME<` means: at the given time or earlier.
 
-    Returns two times: the beginning and the end of a period. The end itself is not in the period. None means that there
-    is no limit.
+    Returns two times: the beginning and the end of a period. The period includes its beginning, but not its end. None
+    means that there is no limit.
     """
     first, until = None, None
     for suffix in ("", "<", ">"):
@@ -71,7 +71,8 @@ def read_dates(given: Parameters, name: str) -> tuple[str | None, str | None]:
 def _read_moment(name: str, text: str) -> tuple[str, str]:
     """Return the time when a period begins, and the time when this period ends.
 
-    If `text` is a date, the period is the day with this date. If `text` is a time, the period is one second.
+    If `text` is a date, the period is this day. If `text` contains a time of day, the period is the second that
+    contains this time.
     """
     try:
         if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):

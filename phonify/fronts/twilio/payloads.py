@@ -86,7 +86,7 @@ def tell_status(
 
 
 def list_status_parameters(message: Message, kept: FrontMessage, status: str, now: datetime) -> dict[str, str]:
-    """Return the parameters of the request that tells the app a message's status."""
+    """Return the parameters of the webhook request for a message's status."""
     sid = write_message_sid(message, kept)
     parameters = {
         "SmsSid": sid,

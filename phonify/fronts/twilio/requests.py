@@ -68,7 +68,7 @@ def build_request(
 
 
 def write_sent_url(url: str) -> str:
-    """Convert a URL to the form that the app receives in the request.
+    """Return `url` as Phonify writes it in a request to the app.
 
     The host is in lower case, and the path is not empty. The URL is percent-encoded. If nothing follows the `?`, the
     `?` is removed.

@@ -1,4 +1,4 @@
-"""The gateway `http`: a template for providers with an HTTP API, and presets for Kannel and Jasmin."""
+"""The gateway `http` is a template for providers that have an HTTP API. It has presets for Kannel and Jasmin."""
 
 from .gateway import TemplateGateway
 

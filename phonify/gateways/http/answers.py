@@ -82,7 +82,7 @@ class Finder:
     """Finds values in an answer.
 
     The argument `text` has one of two forms. `json:PATH`, such as `json:data.0.id`, finds values in JSON.
-    `regex:PATTERN` finds a value in any answer. The pattern must have exactly one group.
+    `regex:PATTERN` finds one value in an answer of any format. The pattern must have exactly one group.
     """
 
     def __init__(self, text: str) -> None:
@@ -160,10 +160,9 @@ class Answers:
 
 
 def suggest_cause(answer: Answer) -> str:
-    """Return a hint if the provider refused the credentials.
+    """Return a hint if the provider refused the credentials. Otherwise, return an empty string.
 
-    The hint begins with a semicolon, because the caller adds it to a sentence. If the provider did not refuse the
-    credentials, the hint is empty.
+    The hint begins with a semicolon, because the caller adds the hint to a sentence.
     """
     if answer.status not in (401, 403):
         return ""

@@ -129,7 +129,7 @@ def _check_templates(variables: Variables, texts: Mapping[str, str], names: Coll
     if texts["method"] == "GET" and texts["body"]:
         variables.add_error("BODY", "must be empty, because the method is GET")
     if "{" in texts["url"]:
-        variables.add_error("URL", "can't have placeholders; they belong in PHONIFY_HTTP_QUERY")
+        variables.add_error("URL", "must not contain placeholders; write the placeholders in PHONIFY_HTTP_QUERY")
     template = "BODY" if texts["body"] else "QUERY"
     for one, other in ("to", "to_digits"), ("text", "text_hex"):
         if not {one, other} & set(names):

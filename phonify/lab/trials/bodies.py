@@ -51,7 +51,7 @@ def try_slow(bench: Bench) -> None:
     body = _require_body(request)
     pieces = _dribble(body, bench.limit / 5, bench.sender.sleep)
     exchange = bench.post(_replace_body(request, pieces, length=len(body)))
-    bench.expect_accepted(event, exchange, "refused_slow", subject="an event that came in pieces")
+    bench.expect_accepted(event, exchange, "refused_slow", subject="an event whose body came in several pieces")
 
 
 def _require_body(request: Request) -> bytes:

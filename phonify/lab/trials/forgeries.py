@@ -43,7 +43,10 @@ def try_stale(bench: Bench) -> None:
 def post_forgery(
     bench: Bench, event: LabEvent, request: Request, subject: str, *, verdict: str = "accepted_forgery"
 ) -> Exchange:
-    """Send a request that the app must refuse. Add a watch. If the app accepts the request, also add a finding."""
+    """Send a request that the app must refuse, and add a watch.
+
+    If the app accepts the request, this is a mistake. The function then adds a finding.
+    """
     exchange = bench.post(request, patience=1)
     if exchange.is_accepted:
         bench.result.find(verdict, f"{subject} got {exchange}")
