@@ -34,7 +34,7 @@ def cut_text(body: str, code: Code | None) -> list[Piece]:
 
 
 def cut_matches(body: str, *texts: str | None) -> list[Piece]:
-    """Split a text into pieces: matches of a search, and other text."""
+    """Split a text into pieces. Each piece either matches the search or does not match."""
     searched = sorted((text for text in texts if text), key=len, reverse=True)
     if not searched:
         return [Piece("text", body)]
@@ -70,7 +70,7 @@ def list_groups(number: str) -> list[str]:
 
 
 def cut_number(number: str, *searched: str | None) -> list[list[Piece]]:
-    """Split a number into groups of digits, and mark what a search has found.
+    """Split a number into groups of digits, and mark the digits that match the search.
 
     Each group is a list of pieces. A match can begin in one group and end in another group.
     """
