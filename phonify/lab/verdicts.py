@@ -185,7 +185,8 @@ _VERDICTS = (
     Verdict(
         "handled_nothing",
         "The app handled no event",
-        "If the app needs received messages, it has lost them. After an answer 2xx, the provider does not repeat an event.",
+        "If the app needs received messages, it has lost them. After an answer 2xx, the provider does not repeat an"
+        " event.",
         "If the app does not use received messages, do nothing. Otherwise store the event before you answer. If the"
         " app needs more time to handle events, run the command phonify lab again. Use a larger value for the option"
         " --patience.",

@@ -143,9 +143,9 @@ def load_patterns() -> Patterns:
 def mark_amounts(text: str) -> str:
     """Mark the currencies and the units of amounts. Return the changed text.
 
-    `text` must be a result of `fold`. A currency is marked if it stands before or after a number. Some currency codes,
-    such as `SEK`, are marked at any place if they are in capitals. A unit, such as `days`, is marked if it stands after
-    a number.
+    `text` must be a result of `fold`. A currency is marked if it stands directly before or after a number. Some
+    currency codes, such as `SEK`, are marked at any place if they are in capitals. A unit, such as `days`, is marked if
+    it stands directly after a number.
 
     The constants `CURRENCY` and `UNIT` each contain one character. The function replaces every character of a marked
     currency with the character in `CURRENCY`. For example, it replaces the three letters of `eur` with three such

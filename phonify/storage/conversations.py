@@ -72,7 +72,7 @@ def mark_read(connection: sqlite3.Connection, *, account_id: int, phone: str, me
 def mark_all_read(connection: sqlite3.Connection, *, account_id: int, up_to: int) -> None:
     """Mark each message of an account as read if its `seq` is at most `up_to`.
 
-    The function changes all conversations of the account.
+    These messages can be in any conversation of the account.
     """
     connection.execute(
         "UPDATE conversations SET read_seq = max(read_seq, min(last_seq, :up_to))"

@@ -102,7 +102,7 @@ def list_attempts(connection: sqlite3.Connection, *, delivery_id: str) -> tuple[
 
 
 def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> None:
-    """Make a delivery due now, so that Phonify posts it again. Set the number of retries back to 0.
+    """Make a delivery due now, so that Phonify posts it again. All retries are allowed again.
 
     If an earlier delivery of the same sequence is pending, Phonify posts the earlier delivery first.
     """

@@ -47,7 +47,7 @@ class MessagePart(NamedTuple):
 
 
 class GatewayQueue(NamedTuple):
-    """Three numbers that describe a gateway's queue. The queue contains messages of all accounts."""
+    """Three counts of the messages in a gateway's queue. The queue contains messages of all accounts."""
 
     due: int
     in_doubt: int

@@ -59,8 +59,8 @@ def find_late_message(
 ) -> Message | None:
     """Return the most overdue message of a gateway. Returns None if no message is overdue.
 
-    A message without a lease is overdue if it was due at the time `before` or earlier. A message with a lease is
-    overdue if its lease has ended at the time `machine_before` or earlier.
+    A message without a lease is overdue if its due time is `before` or earlier. A message with a lease is overdue if
+    the lease ended at the time `machine_before` or earlier.
     """
     row = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= max(:before, :machine_before)"

@@ -112,9 +112,9 @@ def has_effects_too_late(connection: sqlite3.Connection, *, now: str) -> bool:
 
 
 def hasten_effects(connection: sqlite3.Connection, *, now: str) -> int:
-    """Limit the due times of receipts and replies to `_LATEST`. Returns the number of changed rows.
+    """If the due time of a receipt or a reply is after `_LATEST`, change it to `_LATEST`.
 
-    If a due time is after `_LATEST`, it becomes `_LATEST`.
+    Returns the number of changed rows.
     """
     return connection.execute(
         f"UPDATE met_rules SET due_at = {_LATEST} WHERE due_at > :now AND due_at > {_LATEST}", {"now": now}

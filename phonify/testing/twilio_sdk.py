@@ -54,9 +54,9 @@ class TwilioAccount:
 def redirecting(account: TwilioAccount) -> Iterator[None]:
     """Make the Twilio SDK send all its requests to Phonify.
 
-    The requests use the credentials of `account`. They replace the credentials that the app gives to the SDK. So the
-    app can use invented credentials. If the environment variable TWILIO_AUTH_TOKEN is set, Phonify signs webhooks with
-    this token. Raises ImportError if the SDK is not installed.
+    The requests use the credentials of `account`, not the credentials that the app gives to the SDK. So the app can
+    use invented credentials. If the environment variable TWILIO_AUTH_TOKEN is set, Phonify signs webhooks with this
+    token. Raises ImportError if the SDK is not installed.
     """
     own = os.environ.get("TWILIO_AUTH_TOKEN", "")
     if is_auth_token(own):
