@@ -81,8 +81,8 @@ def add_number(number: str, account_name: str, as_json: bool) -> None:
 def remove_number(number: str) -> None:
     """Remove NUMBER from its account.
 
-    Phonify keeps new texts to NUMBER until an account gets NUMBER. This account then gets the texts. But if NUMBER is
-    the default sender of an account, this account still gets the texts.
+    Phonify keeps new texts to NUMBER until an account gets NUMBER. That account then gets the texts. But if
+    PHONIFY_ORIGIN contains NUMBER, the account 'default' gets new texts to NUMBER.
     """
     if not get_services().inbound.take_number(number):
         raise Failed(f"no account has the number {number}; see `numbers list`")
