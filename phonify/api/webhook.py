@@ -74,9 +74,9 @@ def remove_webhook() -> dict[str, Any]:
     errors=("no_webhook",),
     examples=examples.TEST_WEBHOOK,
     text=(
-        "Phonify stores the event on disk, and then answers 202. After this answer, Phonify posts the event."
-        " Phonify posts a test event even to a disabled webhook. The header `webhook-id` of the event contains the id"
-        " from the answer."
+        "Phonify stores the event on disk, and then answers 202. Phonify can post the event before or after this"
+        " answer. Phonify posts a test event even to a disabled webhook. The header `webhook-id` of the event contains"
+        " the id from the answer."
     ),
 )
 def send_test_event() -> tuple[dict[str, Any], int]:

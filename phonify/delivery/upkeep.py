@@ -78,7 +78,7 @@ class Upkeep:
     def follow_clock(self) -> None:
         """Adapt due times and validity periods if the clock was set to an earlier time.
 
-        After this change, some due times are too far in the future, and some validity periods are too long. This method
+        In this case, some due times are too far in the future, and some validity periods are too long. This method
         replaces these due times with earlier times, and shortens these validity periods.
         """
         clock_now = self._clock.now()

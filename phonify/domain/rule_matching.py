@@ -71,7 +71,7 @@ def is_drawn(rule: Rule) -> bool:
 
     A rule with `nth` or `share` applies only to some matching messages. `rule.seen` counts all matching messages,
     including this message. The result depends only on the rule and on this count. So all processes get the same result.
-    If a test always sends the same messages, the results are always the same.
+    If two runs of a test send the same messages in the same order, both runs have the same results.
     """
     if rule.nth is not None and rule.nth != rule.seen:
         return False

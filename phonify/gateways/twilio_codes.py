@@ -1,6 +1,6 @@
 """The error codes of Twilio, and their meaning for a message and for the gateway.
 
-If the error code of an answer is not listed here, the HTTP status of the answer determines the outcome.
+If the error code of an answer is missing or not listed here, the HTTP status of the answer determines the outcome.
 """
 
 # The error type of a message, for answers and for receipts.

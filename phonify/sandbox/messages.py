@@ -67,8 +67,9 @@ def remove_messages() -> dict[str, Any]:
     errors=("unknown_argument", "argument_without_effect", "message_not_open"),
     examples=rule_examples.FORCE,
     text=(
-        "The message must have the state `unconfirmed`. For example, the message is scheduled, is in doubt, or waits"
-        " for an attempt. The outcome applies immediately. The answer still shows the old state of the message."
+        "The message must be outbound and in state `unconfirmed`. For example, the message is scheduled, is in doubt,"
+        " or waits for an attempt. The outcome applies immediately. The answer still shows the old state of the"
+        " message."
     ),
 )
 def force_outcome(message_id: str) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def force_outcome(message_id: str) -> dict[str, Any]:
     text=(
         "The gateway in `PHONIFY_RELEASE_GATEWAY` sends a copy of the message. The copy is a new message with the same"
         " sender. The recipient must be in `PHONIFY_ONLY_TO`. If the recipient has opted out, or if the quota is"
-        " used up, Phonify refuses the copy. If the recipient is refused, nothing is stored."
+        " used up, Phonify refuses the copy. If Phonify refuses the copy, nothing is stored."
     ),
 )
 def release_message(message_id: str) -> Response:

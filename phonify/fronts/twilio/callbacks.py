@@ -105,7 +105,7 @@ class TwilioCallbacks(WebhookKind):
     def judge(self, delivery: Delivery, answer: Answer) -> Verdict:
         """Decide from the app's answer whether the app accepted a delivery.
 
-        If the delivery reports a message's status, the app accepts the delivery with any answer 2xx.
+        If the delivery reports a message's status, the app accepts the delivery with any HTTP status 2xx.
         If the delivery contains a received message, the answer must be TwiML, plain text or empty. If this answer is
         valid, `Verdict.content` is a `Document`. If this answer is not valid, `Verdict.content` is Twilio's error code.
         """
