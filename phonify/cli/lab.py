@@ -104,7 +104,7 @@ def _find_app(
     status_url: str | None,
     secret: str | None,
 ) -> AppUnderTest:
-    """Return the app that the lab tests.
+    """Return the URLs and the secret of the app under test.
 
     If `url` and `status_url` are both None, use the account's URLs from the database. If `secret` is None, use the
     account's secret from the database.

@@ -94,7 +94,8 @@ class Conversations:
         If `text` is the id that a provider has given to a message, the search finds this message. If `text` looks
         like a phone number, `numbers` contains the same phone number in other formats. The search looks for these
         formats in senders and recipients. If `scheduled` is true, the result has only scheduled messages. If `failed`
-        is true, the result has only messages that failed: the state is `error`, or the receipt is `undelivered`.
+        is true, the result has only failed messages. A message has failed if its state is `error` or its receipt is
+        `undelivered`.
 
         One call searches a limited number of messages, because a search through all messages would take too long. To
         search older messages, call this method again. The value for `below` is in `Found.next`.

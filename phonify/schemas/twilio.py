@@ -78,7 +78,7 @@ def write_message_sid(message: Message, kept: FrontMessage) -> str:
 
 
 def read_message_sid(sid: str) -> str | None:
-    """Read the SID of a message, and return the message's id. Returns `None` if the SID is not valid."""
+    """Convert the SID of a message to the message's id. Returns `None` if the SID is not valid."""
     found = _MESSAGE_SID.fullmatch(sid)
     if found is None:
         return None

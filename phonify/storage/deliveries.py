@@ -234,8 +234,8 @@ _FROM_FUTURE = (
 def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> bool:
     """Return whether any delivery is due too late because somebody has set the clock to an earlier time.
 
-    The due time of such a delivery is after `now`. Its last attempt was also after `now`. If there was no attempt, the
-    delivery was created after `now`.
+    Such a delivery has a due time after `now`. The time of its latest attempt is also after `now`. A delivery without
+    an attempt has a creation time after `now`.
     """
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM webhook_deliveries" + _FROM_FUTURE + ")", {"now": now}

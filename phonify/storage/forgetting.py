@@ -33,7 +33,7 @@ def delete_answers(connection: sqlite3.Connection, *, account_id: int, phone: st
 def list_refused_numbers(connection: sqlite3.Connection, *, account_id: int) -> list[tuple[int, str]]:
     """Find an account's refused requests. For each request, returns the `seq` and the recipient.
 
-    The recipient is a copy of the string in the request. This string may be an invalid phone number.
+    The recipient is a string as the app sent it. This string may be an invalid phone number.
     """
     return connection.execute(
         "SELECT seq, to_number FROM front_refusals WHERE account_id = :account_id", {"account_id": account_id}
