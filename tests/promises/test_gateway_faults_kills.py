@@ -13,6 +13,8 @@ pytestmark = pytest.mark.slow
 def test_what_was_sent_and_not_answered_at_a_kill_is_not_sent_twice(bench: Bench) -> None:
     way, kills = bench.open_way(), 2
     acknowledged: list[str] = []
+    if bench.peer.repeatable:
+        bench.peer.drop_callbacks()  # after a receipt, Phonify has no reason to send a message again
     bench.start()
     for _ in range(kills):
         released = threading.Event()
@@ -29,7 +31,7 @@ def test_what_was_sent_and_not_answered_at_a_kill_is_not_sent_twice(bench: Bench
     assert (counts.lost, counts.doubled, counts.stuck) == (0, 0, 0)
     if bench.peer.repeatable:
         repeated = bench.peer.count_taken().total() - bench.peer.count_sent().total()
-        assert repeated >= WINDOW  # the peer has recognised them
+        assert repeated >= kills * WINDOW  # the peer has recognised them
         assert counts.doubts == 0
     else:
         assert counts.doubts <= kills * WINDOW

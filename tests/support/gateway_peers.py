@@ -85,6 +85,12 @@ class Peer(ABC):
         for process in self.list_processes():
             process.kill_all()
 
+    def drop_callbacks(self) -> None:
+        """Restart the peer so that no callback reaches Phonify."""
+        self.kill()
+        self.callbacks = find_free_port()
+        self.start()
+
     def freeze(self) -> None:
         """Stop the peer. It accepts connections and does not answer."""
         for process in self.list_processes():
