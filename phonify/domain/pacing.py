@@ -127,8 +127,8 @@ class Pacing:
     def note(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
         """Update the state of the gateway after an attempt.
 
-        If `pause` is true in an outcome, the gateway is paused. If the gateway has accepted or refused a message,
-        Phonify records that the gateway works.
+        If `pause` is true in an outcome, the gateway is paused. An accepted or refused message shows that the
+        gateway answers. Phonify then records that the gateway works.
         """
         for outcome in outcomes:
             if isinstance(outcome, Later | Doubt) and outcome.pause:

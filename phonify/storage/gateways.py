@@ -39,7 +39,7 @@ def put_state(connection: sqlite3.Connection, *, state: GatewayState) -> None:
 
 
 def insert_sends(connection: sqlite3.Connection, *, gateway: str, at: str, parts: int) -> None:
-    """Record how many segments a gateway got."""
+    """Record how many segments Phonify passed to a gateway."""
     connection.execute(
         "INSERT INTO gateway_sends (gateway, at, parts) VALUES (:gateway, :at, :parts)",
         {"gateway": gateway, "at": at, "parts": parts},
