@@ -25,7 +25,7 @@ def explain(message_id: str, as_json: bool) -> None:
     try:
         message, account, steps = services.history.find(read_message_sid(message_id) or message_id, whole=True)
     except NotFound as error:
-        raise Failed(f"there is no message {message_id}; see `messages`") from error
+        raise Failed(f"unknown message {message_id}; to list the messages, use `messages`") from error
     if as_json:
         for step in steps:
             print_json({**step._asdict(), "parts": [part._asdict() for part in step.parts]})

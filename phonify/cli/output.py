@@ -130,7 +130,9 @@ def get_account(services: Services, name: str, *, hint: str = "--account") -> Ac
     """Return the account with the given name. Raises click.BadParameter with `hint` if no account has this name."""
     account = accounts.find_account(services.database, name)
     if account is None:
-        raise click.BadParameter(f"there is no account {name!r}; see `accounts list`", param_hint=hint)
+        raise click.BadParameter(
+            f"unknown account {name!r}; to list the accounts, use `accounts list`", param_hint=hint
+        )
     return account
 
 

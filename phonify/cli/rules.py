@@ -167,7 +167,7 @@ def _find_id(rules: Rules, account: Account, given: str) -> str:
     for rule in rules.find_all(account):
         if given in (rule.id, str(rule.position)):
             return rule.id
-    raise Failed(f"there is no rule {given}; see `rules list`")
+    raise Failed(f"unknown rule {given}; to list the rules, use `rules list`")
 
 
 def _read_rule(outcome: str, options: dict[str, str | None]) -> RuleDraft:

@@ -109,8 +109,11 @@ class Loop(Generic[Job, Outcome]):
                 elif in_hand and self.claimed > claimed and self._delivery.seconds_to_next() > 0:
                     sleep(GATHER)
             except (StoreUnavailable, OSError) as error:
-                text = "%s: the delivery is paused, because the database can't be used: %s"
-                logger.warning(text, self._delivery.name, _why(error))
+                logger.warning(
+                    "%s: the delivery is paused, because the database can't be used: %s",
+                    self._delivery.name,
+                    _why(error),
+                )
                 self._pause()
             except Exception:
                 logger.exception("%s: the delivery is paused after an unexpected error", self._delivery.name)
@@ -171,8 +174,11 @@ class Loop(Generic[Job, Outcome]):
             owners = self._delivery.list_owners(connection)
         ended = [other for other in owners if not owner.is_alive(other)]
         for other in ended:
-            text = "%s: this process takes over the leases of the owner %s, because the owner's process has ended"
-            logger.warning(text, self._delivery.name, other)
+            logger.warning(
+                "%s: this process takes over the leases of the owner %s, because the owner's process has ended",
+                self._delivery.name,
+                other,
+            )
         return ended
 
     def _pause(self) -> None:

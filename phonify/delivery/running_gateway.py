@@ -55,7 +55,7 @@ class RunningGateway:
             return self.health.read_status(connection)
 
     def find_trouble(self) -> Trouble | None:
-        """Return the reason why the gateway gets no messages now. If the gateway works normally, return None."""
+        """Return why the gateway gets no messages now. Returns None if the gateway works normally."""
         with self._database.reading() as connection:
             return self.health.find_trouble(connection)
 

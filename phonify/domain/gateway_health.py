@@ -101,7 +101,7 @@ class GatewayHealth:
         )
 
     def find_trouble(self, connection: Connection) -> Trouble | None:
-        """Return the reason why the gateway gets no messages now. If there is no such reason, return None."""
+        """Return why the gateway gets no messages now. Returns None if the gateway works normally."""
         state, now = store.get_state(connection, name=self._name), format_time(self._clock.now())
         condition = self._judge(state, now)
         if condition not in CLOSED:

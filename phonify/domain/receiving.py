@@ -48,8 +48,8 @@ class Receiving:
         reply to the keyword, the phone gets the reply.
 
         `to` is the recipient's number. If `to` is None, Phonify uses the sender of the latest message from the account
-        to the phone. If there is no such message, Phonify uses the account's default sender. Raises InvalidRequest if a
-        phone can't write to the sender that Phonify uses.
+        to the phone. For a phone without messages, Phonify uses the account's default sender. Raises InvalidRequest if
+        a phone can't write to the sender that Phonify uses.
         """
         to = to or self._find_own_number(account, sender)
         with self._database.write() as connection:

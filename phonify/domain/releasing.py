@@ -33,7 +33,7 @@ class Releasing:
         return self._sending is not None and account.creator_id is None and self._is_caught(message)
 
     def find_refusal(self, message: Message) -> Fault | None:
-        """Return an error if there is no release gateway, or if the recipient is refused. Otherwise, return None."""
+        """Return the error that a release of this message would get. Returns None if the release is allowed."""
         if self._sending is None:
             return Fault("no_release_gateway")
         refusal = self._sending.find_refusal(message.to_number, origin=message.origin_number, body=message.body)

@@ -88,7 +88,7 @@ class Sessions:
             return store.delete_session(connection, session_id=session_id)
 
     def sign_out(self, token: str) -> None:
-        """End the session that has this token. If there is no such session, do nothing."""
+        """End the session with this token. An unknown token changes nothing."""
         with self._database.write() as connection:
             store.delete_session_of_token(connection, token_hash=hash_key(token))
 

@@ -99,9 +99,9 @@ class StandardWebhooks(WebhookKind):
         return Request("POST", target.url, payload.encode(), headers)
 
     def choose_delay(self, result: Result) -> float | None:
-        """Return the seconds until the next retry. If there is no next retry, return None.
+        """Return the seconds until the next retry. Returns None after the last retry.
 
-        The retries end after about one day. If the receiver answers with the status 410, there is no further retry.
+        The retries end after about one day. A receiver that answers with the status 410 gets no further retry.
         """
         retries, answer = result.delivery.retries, result.answer
         if retries >= len(RETRIES) or (answer is not None and answer.status == _GONE):

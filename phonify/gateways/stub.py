@@ -22,44 +22,75 @@ class Behaviour(NamedTuple):
     since: int = 0  # the number of attempts before this behaviour began; `times` does not count them
 
 
-BEHAVIOURS = {
-    "+15005550001": Behaviour("refused", "invalid_number"),
-    "+15005550002": Behaviour("refused", "unroutable_number"),
-    "+15005550003": Behaviour("refused", "country_not_permitted"),
-    "+15005550004": Behaviour("failed", "blocked_by_recipient"),
-    "+15005550009": Behaviour("failed", "cannot_receive_sms"),
-    "+15005550010": Behaviour("unavailable", times=2),
-    "+15005550011": Behaviour("delayed", seconds=5.0),
-    "+15005550012": Behaviour("unconfirmed"),
-    "+15005550013": Behaviour("undelivered", "unreachable_handset"),
-    "+15005550021": Behaviour("failed", "queue_overflow"),
-    "+15005550022": Behaviour("failed", "account_suspended"),
-    "+15005550023": Behaviour("failed", "unreachable_handset"),
-    "+15005550024": Behaviour("failed", "blocked_by_recipient"),
-    "+15005550025": Behaviour("failed", "unknown_handset"),
-    "+15005550026": Behaviour("failed", "cannot_receive_sms"),
-    "+15005550027": Behaviour("failed", "filtered_by_carrier"),
-    "+15005550028": Behaviour("failed", "delivery_failed"),
+_SPECIAL = {
+    "+15005550001": (
+        Behaviour("refused", "invalid_number"),
+        "The message is refused immediately: the number is not valid",
+    ),
+    "+15005550002": (
+        Behaviour("refused", "unroutable_number"),
+        "The message is refused immediately: there is no route to the number",
+    ),
+    "+15005550003": (
+        Behaviour("refused", "country_not_permitted"),
+        "The message is refused immediately: the country is not permitted",
+    ),
+    "+15005550004": (
+        Behaviour("failed", "blocked_by_recipient"),
+        "The message is accepted, and then fails: the recipient has blocked the sender",
+    ),
+    "+15005550009": (
+        Behaviour("failed", "cannot_receive_sms"),
+        "The message is accepted, and then fails: the phone can't receive SMS",
+    ),
+    "+15005550010": (
+        Behaviour("unavailable", times=2),
+        "The first two attempts fail temporarily, and the third attempt succeeds",
+    ),
+    "+15005550011": (Behaviour("delayed", seconds=5.0), "The message is sent after 5 seconds"),
+    "+15005550012": (
+        Behaviour("unconfirmed"),
+        "The outcome stays unknown, so the message fails at the end of the validity period",
+    ),
+    "+15005550013": (
+        Behaviour("undelivered", "unreachable_handset"),
+        "The message is sent, and then a receipt has the status undelivered: the phone can't be reached",
+    ),
+    "+15005550021": (
+        Behaviour("failed", "queue_overflow"),
+        "The message is accepted, and then fails: the queue is full",
+    ),
+    "+15005550022": (
+        Behaviour("failed", "account_suspended"),
+        "The message is accepted, and then fails: the account is suspended",
+    ),
+    "+15005550023": (
+        Behaviour("failed", "unreachable_handset"),
+        "The message is accepted, and then fails: the phone can't be reached",
+    ),
+    "+15005550024": (
+        Behaviour("failed", "blocked_by_recipient"),
+        "The message is accepted, and then fails: the recipient has blocked the sender",
+    ),
+    "+15005550025": (
+        Behaviour("failed", "unknown_handset"),
+        "The message is accepted, and then fails: the phone is unknown",
+    ),
+    "+15005550026": (
+        Behaviour("failed", "cannot_receive_sms"),
+        "The message is accepted, and then fails: the phone can't receive SMS",
+    ),
+    "+15005550027": (
+        Behaviour("failed", "filtered_by_carrier"),
+        "The message is accepted, and then fails: a carrier has filtered the message",
+    ),
+    "+15005550028": (
+        Behaviour("failed", "delivery_failed"),
+        "The message is accepted, and then fails for an unknown reason",
+    ),
 }
-SPECIAL_NUMBERS = {
-    "+15005550001": "The message is refused immediately: the number is not valid",
-    "+15005550002": "The message is refused immediately: there is no route to the number",
-    "+15005550003": "The message is refused immediately: the country is not permitted",
-    "+15005550004": "The message is accepted, and then fails: the recipient has blocked the sender",
-    "+15005550009": "The message is accepted, and then fails: the phone can't receive SMS",
-    "+15005550010": "The first two attempts fail temporarily, and the third attempt succeeds",
-    "+15005550011": "The message is sent after 5 seconds",
-    "+15005550012": "The outcome stays unknown, so the message fails at the end of the validity period",
-    "+15005550013": "The message is sent, and then a receipt has the status undelivered: the phone can't be reached",
-    "+15005550021": "The message is accepted, and then fails: the queue is full",
-    "+15005550022": "The message is accepted, and then fails: the account is suspended",
-    "+15005550023": "The message is accepted, and then fails: the phone can't be reached",
-    "+15005550024": "The message is accepted, and then fails: the recipient has blocked the sender",
-    "+15005550025": "The message is accepted, and then fails: the phone is unknown",
-    "+15005550026": "The message is accepted, and then fails: the phone can't receive SMS",
-    "+15005550027": "The message is accepted, and then fails: a carrier has filtered the message",
-    "+15005550028": "The message is accepted, and then fails for an unknown reason",
-}
+BEHAVIOURS = {number: behaviour for number, (behaviour, _) in _SPECIAL.items()}
+SPECIAL_NUMBERS = {number: description for number, (_, description) in _SPECIAL.items()}
 # The codes in receipts. They are Twilio's codes for these error types.
 _CODES = {
     "queue_overflow": "30001",

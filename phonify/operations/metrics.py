@@ -129,7 +129,7 @@ def _describe_gateways(statuses: Sequence[GatewayStatus]) -> Iterator[Metric]:
     look_ups = {status.name: status.queue.look_ups for status in statuses}
     name = "phonify_gateway_last_success_timestamp_seconds"
     yield _make_gauge("phonify_gateway_paused", "1 if the gateway takes no messages, else 0.", "gateway", paused)
-    yield _make_gauge(name, "Time at which the gateway last took a message.", "gateway", taken)
+    yield _make_gauge(name, "Time at which the gateway last accepted or refused a message.", "gateway", taken)
     yield _make_gauge("phonify_gateway_messages_in_doubt", "Messages in doubt.", "gateway", in_doubt)
     yield _make_gauge("phonify_gateway_look_ups_due", "Look-ups that should happen now.", "gateway", look_ups)
 

@@ -119,4 +119,4 @@ def test_a_message_of_any_account_is_explained(stranger, explain):
 
 
 def test_an_unknown_message_is_a_failure_told_in_one_line(explain):
-    assert explain("nothing", status=1) == "Error: there is no message nothing; see `messages`\n"
+    assert explain("nothing", status=1) == "Error: unknown message nothing; to list the messages, use `messages`\n"

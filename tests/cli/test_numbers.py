@@ -81,4 +81,4 @@ def test_what_no_phone_can_write_to_is_a_wrong_argument(run, given: str) -> None
 
 
 def test_an_account_must_exist(run) -> None:
-    assert "there is no account 'nobody'" in run("add", NUMBER, "--account", "nobody", status=2).stderr
+    assert "unknown account 'nobody'" in run("add", NUMBER, "--account", "nobody", status=2).stderr

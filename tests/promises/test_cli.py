@@ -175,7 +175,7 @@ def test_what_is_no_number_of_a_key_is_a_wrong_argument(run, key_id):
 @pytest.mark.parametrize("command", [["keys", "create"], ["keys", "list"], ["send", TO, "Hello"], ["messages"]])
 def test_an_account_that_is_not_there_is_a_wrong_argument(run, command):
     result = run(*command, "--account", "nobody", status=2)
-    assert "there is no account 'nobody'; see `accounts list`" in result.stderr
+    assert "unknown account 'nobody'; to list the accounts, use `accounts list`" in result.stderr
 
 
 # send

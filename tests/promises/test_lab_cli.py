@@ -171,7 +171,7 @@ def test_an_app_that_uses_twilio_is_tried_at_both_urls(runner: FlaskCliRunner) -
         (["http://127.0.0.1:9/"], "the account 'default' has no webhook; give --secret"),
         ([], "the account 'default' has no webhook; give URL"),
         (["--form", "twilio"], "the account 'default' has no URL for received messages; give URL"),
-        (["--account", "nobody"], "there is no account 'nobody'"),
+        (["--account", "nobody"], "unknown account 'nobody'"),
         (["http://127.0.0.1:9/", "--status-url", "http://127.0.0.1:9/"], "--status-url needs --form twilio"),
         (["http://127.0.0.1:9/", "--secret", SECRET, "--limit", "0"], "Invalid value for '--limit'"),
         (["http://127.0.0.1:9/", "--secret", SECRET, "--junit", "/none/lab.xml"], "Invalid value for --junit"),

@@ -298,9 +298,9 @@ def test_the_commands_do_the_same(run: Callable[..., tuple[int, str]], names: Na
     [
         (("add", "failed"), 2, "--error: This argument is missing"),
         (("add", "sent", "--share", "0"), 2, "--share: The share must be"),
-        (("add", "sent", "--account", "nobody"), 2, "there is no account 'nobody'"),
-        (("change", "7", "sent"), 1, "there is no rule 7; see `rules list`"),
-        (("delete", "nothing"), 1, "there is no rule nothing; see `rules list`"),
+        (("add", "sent", "--account", "nobody"), 2, "unknown account 'nobody'"),
+        (("change", "7", "sent"), 1, "unknown rule 7; to list the rules, use `rules list`"),
+        (("delete", "nothing"), 1, "unknown rule nothing; to list the rules, use `rules list`"),
         (("load", "/nowhere.toml"), 1, "/nowhere.toml: No such file or directory"),
     ],
 )

@@ -104,7 +104,7 @@ def test_each_account_has_its_own(run, show):
     ],
 )
 def test_an_account_that_is_not_there_is_a_wrong_argument(run, command):
-    assert "there is no account 'x'" in run(*command, "--account", "x", status=2).stderr
+    assert "unknown account 'x'" in run(*command, "--account", "x", status=2).stderr
 
 
 # keywords
@@ -192,7 +192,7 @@ def test_what_is_no_limit_is_a_wrong_argument(run, show, option):
 
 
 def test_a_limit_for_nobody_is_a_wrong_argument(run):
-    assert "there is no account 'x'" in run("accounts", "limit", "x", "--quota", "1", status=2).stderr
+    assert "unknown account 'x'" in run("accounts", "limit", "x", "--quota", "1", status=2).stderr
 
 
 def test_a_limit_holds_at_once_for_a_server_that_runs(run, client):
