@@ -44,8 +44,7 @@ from .output import Command, Failed, account_option, echo, get_account, get_serv
     type=click.FloatRange(0, 600),
     default=PATIENCE,
     show_default=True,
-    help="An app can answer first and work later. The lab waits for the end of this work, but not longer than this"
-    " number of seconds.",
+    help="An app can answer first and work later. This option sets how many seconds the app has for this work.",
 )
 @click.option(
     "--junit", "junit_file", metavar="FILE", type=click.Path(dir_okay=False), help="Write a report as JUnit XML."

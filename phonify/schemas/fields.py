@@ -208,11 +208,10 @@ def list_error_types(field: fields.Field[Any]) -> set[str]:
 
 
 def search_field(description: str) -> Argument:
-    """Return a field for a search text. The search looks in the bodies of messages.
+    """Return a field for a text that is compared with stored texts, or for the reply of a simulated phone.
 
-    The search text has at most `HIGHEST_MAX_BODY` characters. The setting PHONIFY_MAX_BODY limits the length of new
-    messages. It does not limit the length of a search text. If the setting was changed, old messages may be longer than
-    the new limit.
+    The text has at most `HIGHEST_MAX_BODY` characters. The setting PHONIFY_MAX_BODY limits the length of new messages.
+    It does not limit this text. If the setting was changed, old messages may be longer than the new limit.
     """
     form = {**_TEXT, "description": description}
     return Argument(str, invalid="invalid_text", form=form, validate=_make_text_rules(HIGHEST_MAX_BODY))
