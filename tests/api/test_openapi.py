@@ -20,6 +20,7 @@ from phonify.http.errors import STATUSES
 from phonify.schemas import rule_examples
 from phonify.schemas.description import DESCRIPTIONS, Description, Example
 from phonify.schemas.examples import MESSAGE_ID
+from phonify.schemas.objects import MessageSchema
 from phonify.schemas.rule_examples import RULE_ID
 from phonify.schemas.sandbox_examples import GET_LAB, RUN_ID
 from phonify.services import Services
@@ -82,6 +83,19 @@ def list_examples() -> list[Any]:
         if view.__module__.startswith("phonify.")
         for example in description.examples
     ]
+
+
+def find_keys(value: Any) -> set[str]:
+    """Return the keys of all objects in a JSON value."""
+    if isinstance(value, dict):
+        return set(value).union(*map(find_keys, value.values()))
+    return set().union(*map(find_keys, value)) if isinstance(value, list) else set()
+
+
+def test_the_examples_of_the_api_show_each_field_of_a_message() -> None:
+    shown = set().union(*(find_keys(param.values[1].answer) for param in list_examples()))
+    later = {"receipt"}  # only a message to a special number, or one that meets a rule, gets a receipt from the stub
+    assert set(MessageSchema().fields) - shown == later
 
 
 @pytest.fixture
