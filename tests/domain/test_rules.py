@@ -19,8 +19,25 @@ Send = Callable[..., dict[str, Any]]
 Work = Callable[..., int]
 
 
+@pytest.mark.parametrize("attempted_first", [True, False])
+@pytest.mark.parametrize(
+    ("outcome", "state", "error", "receipt"),
+    [
+        ("failed", "error", "unknown_handset", None),
+        ("undelivered", "sent", None, "undelivered"),
+        ("delivered", "sent", None, "delivered"),
+    ],
+)
 def test_a_message_that_is_being_sent_gets_the_chosen_outcome(
-    client: FlaskClient, send: Send, services: Services, deliver: Work
+    client: FlaskClient,
+    send: Send,
+    services: Services,
+    deliver: Work,
+    attempted_first: bool,
+    outcome: str,
+    state: str,
+    error: str | None,
+    receipt: str | None,
 ) -> None:
     message, account = send(), ensure_default_account(services.database, services.clock)
     link = services.gateways["stub"]
@@ -28,13 +45,19 @@ def test_a_message_that_is_being_sent_gets_the_chosen_outcome(
     with services.database.write() as connection:
         jobs = finish.claim(connection, "another")
     outcomes: list[Any] = []
-    finish.deliver(jobs, outcomes.append)
-    client.post(f"/sandbox/messages/{message['id']}/outcome", json={"outcome": "failed", "error": "unknown_handset"})
+    arguments = {"outcome": outcome, "error": error} if error else {"outcome": outcome}
+    steps = [
+        lambda: finish.deliver(jobs, outcomes.append),
+        lambda: client.post(f"/sandbox/messages/{message['id']}/outcome", json=arguments),
+    ]
+    for step in steps if attempted_first else reversed(steps):
+        step()
     with services.database.write() as connection:
         finish.record(connection, outcomes)
     assert services.sending.find(account, message["id"]).state == "unconfirmed"
     deliver()
-    assert services.sending.find(account, message["id"]).error_type == "unknown_handset"
+    found = services.sending.find(account, message["id"])
+    assert (found.state, found.error_type, found.receipt and found.receipt.status) == (state, error, receipt)
 
 
 def test_a_slow_answer_ends_if_the_server_stops(client: FlaskClient, services: Services) -> None:
