@@ -13,6 +13,7 @@ import logging
 import os
 import sqlite3
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 from ...errors import StoreUnavailable
@@ -105,12 +106,18 @@ def _read_columns(connection: sqlite3.Connection) -> dict[str, set[str]]:
     return columns
 
 
+@cache
+def _read_schema_columns() -> dict[str, set[str]]:
+    """Return the names of the columns of each table in schema.sql."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(find_schema().read_text(encoding="utf-8"))
+        return _read_columns(connection)
+
+
 def _check_columns(connection: sqlite3.Connection, path: Path) -> None:
     """Raise DatabaseUnusable if the columns of a table differ from schema.sql."""
-    with closing(sqlite3.connect(":memory:")) as wanted:
-        wanted.executescript(find_schema().read_text(encoding="utf-8"))
-        expected, found = _read_columns(wanted), _read_columns(connection)
-    for table, columns in expected.items():
+    found = _read_columns(connection)
+    for table, columns in _read_schema_columns().items():
         missing, unknown = columns - found.get(table, set()), found.get(table, set()) - columns
         if missing or unknown:
             faults = [
