@@ -29,6 +29,11 @@ settings.register_profile("phonify", deadline=None, max_examples=50, suppress_he
 settings.load_profile("phonify")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return the number of processes for `-n auto`. One more than the processors, because many tests wait."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
