@@ -53,7 +53,10 @@ class Rules:
         self.enabled = gateway.sandbox
 
     def warn_if_useless(self) -> None:
-        """Log a warning if rules exist, but the gateway sends messages to phones. Such rules have no effect."""
+        """Log a warning if rules exist and have no effect.
+
+        Rules have no effect if the gateway sends messages to phones.
+        """
         if self.enabled:
             return
         with suppress(StoreUnavailable), self._database.reading() as connection:  # the loops log this error

@@ -58,16 +58,16 @@ class Webhooks:
             return webhook_store.get_webhook(connection, account_id=account.id)
 
     def warn(self) -> None:
-        """Log a warning if private addresses are not allowed, but some webhooks have such addresses.
+        """Log a warning about webhooks with private addresses. If such addresses are allowed, log nothing.
 
-        These webhooks get no events.
+        If such addresses are not allowed, these webhooks get no events.
         """
         with suppress(StoreUnavailable), self._database.reading() as connection:  # the loops log this error
             for warning in self.list_warnings(connection):
                 logger.warning("%s", warning)
 
     def list_warnings(self, connection: Connection) -> list[str]:
-        """Return a warning if private addresses are not allowed, but some webhooks have such addresses."""
+        """Return a warning about webhooks with private addresses. If such addresses are allowed, return no warning."""
         if self.private_allowed:
             return []
         count = sum(map(names_private_host, webhook_store.list_urls(connection)))

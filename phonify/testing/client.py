@@ -227,7 +227,7 @@ class Phonify(RuleCalls):
         # An older message can get the wanted state later. A request with `after` does not find such a message.
         if wanted.state is None or not listed:
             after = {"after": listed[-1].id if listed else None, "limit": 1, "wait": f"{seconds:.3f}"}
-            answer = self._call("GET", "/sandbox/messages", wanted.arguments | after, wait=seconds, also=429)
+            answer = self._call("GET", "/sandbox/messages", wanted.arguments | after, wait=seconds, accepted=429)
         if "messages" not in answer:  # no request was sent, or the answer was 429 (too many requests)
             self._sleep(min(_NAP, seconds))
 
@@ -248,14 +248,14 @@ class Phonify(RuleCalls):
             if name in words and value is not None
         }
         misses = [[miss for miss in matching if one.id not in matching[miss]] + wanted.list_misses(one) for one in came]
-        problems = self._call("GET", "/sandbox/problems", {}, also=404).get("problems", [])
+        problems = self._call("GET", "/sandbox/problems", {}, accepted=404).get("problems", [])
         return write_failure(came, misses, problems, seconds=self._now() - self._begun + self.clock.moved)
 
-    def _call(self, method: str, path: str, arguments: _Arguments, *, wait: float = 0, also: int = 0) -> Any:
-        """Return the answer if its HTTP status is 200, 201 or the value of `also`. Otherwise, raise an error."""
+    def _call(self, method: str, path: str, arguments: _Arguments, *, wait: float = 0, accepted: int = 0) -> Any:
+        """Return the answer if its HTTP status is 200, 201 or `accepted`. Otherwise, raise an error."""
         given = {name: value for name, value in arguments.items() if value is not None}
         status, answer = self._request(method, path, urlencode(given), wait + _LONGEST)
-        if status in (200, 201, also):
+        if status in (200, 201, accepted):
             return answer
         if status == 401:
             raise PhonifyError(f"the API key is not valid at {self.url}")
@@ -297,4 +297,4 @@ class Run(Phonify, contextlib.AbstractContextManager["Run"]):
 
     def end(self) -> None:
         """End the run, and remove its messages and its key. Does nothing if the run has ended already."""
-        self._owner._call("DELETE", f"/sandbox/runs/{self.id}", {}, also=404)  # noqa: SLF001 - our own class
+        self._owner._call("DELETE", f"/sandbox/runs/{self.id}", {}, accepted=404)  # noqa: SLF001 - our own class
