@@ -63,11 +63,11 @@ class Receiving:
         sender: Number,
         body: str,
         to: Number,
-        meets_rules: bool = True,
+        apply_rules: bool = True,
     ) -> Message:
         """Use the caller's transaction to store a message from a phone. See `receive`.
 
-        If `meets_rules` is true, the rules of the sandbox apply. A rule can make the phone send another text later.
+        If `apply_rules` is true, apply the rules of the sandbox. A rule can make the phone send another text later.
         """
         now = self._clock.now()
         ids = generate_ids(now, after=store.get_last_message_id(connection))
@@ -83,7 +83,7 @@ class Receiving:
             # An opt-out stops all messages that were created before it. So the reply is created 1 ms later.
             # The reply does not use the quota of the account.
             replies = [answer._replace(created_at=format_time(now + timedelta(milliseconds=1)))]
-        texts = [read_text(message) if meets_rules else None, *map(read_text, replies)]
+        texts = [read_text(message) if apply_rules else None, *map(read_text, replies)]
         met = zip([message, *replies], self._rules.meet(connection, account.id, texts), strict=True)
         kept = [(one, rule) for one, rule in met if rule is None or rule.outcome != "refused"]
         store.insert_messages(connection, messages=[one for one, _ in kept])
@@ -104,7 +104,7 @@ class Receiving:
         except ValueError:
             return
         phone = parse_originator(message.other_side)
-        self.receive_within(connection, account, sender=phone, body=body, to=to, meets_rules=False)
+        self.receive_within(connection, account, sender=phone, body=body, to=to, apply_rules=False)
 
     def _may_reply(self, sender: Number, to: Number, reply: str) -> bool:
         """Return whether Phonify can send a reply. Phonify never replies to the account's own number."""

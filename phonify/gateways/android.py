@@ -231,7 +231,7 @@ class AndroidGateway(HttpGateway):
 
 
 def _judge_refusal(text: str) -> Outcome:
-    """Return the outcome if the app answers with the status 400."""
+    """Return the outcome of a request that the app answered with the status 400."""
     lower = text.lower()
     if "device" in lower:
         return Later(pause=True, reason="the app does not know the device; check PHONIFY_ANDROID_DEVICE")

@@ -66,7 +66,7 @@ class TemplateGateway(HttpGateway):
         """Send the pieces of a message one after another. If the provider does not accept a piece, send no other piece.
 
         If the first piece fails, the message gets the outcome of this piece. If a later piece fails, the message is in
-        doubt, because another attempt would send the earlier pieces again.
+        doubt. Phonify does not try again, because the phone would get the earlier pieces twice.
         """
         end = monotonic() + seconds
         references: list[str] = []
