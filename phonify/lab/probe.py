@@ -23,7 +23,7 @@ CALM = 0.1  # the length of this wait, as a fraction of `patience`
 
 
 class Seen(NamedTuple):
-    """One answer of the app's probe. Each answer is about one message."""
+    """What the app says about one message. The lab requests this from the URL of the probe."""
 
     handled: int = 0  # how many events about the message it has handled
     state: str | None = None  # the app's own word for the state of the message

@@ -67,7 +67,7 @@ def show_unread() -> Response:
 def mark_all_read() -> Any:
     """Mark the messages in all conversations as read.
 
-    If a message is newer than the latest message on the page, it stays unread.
+    Messages that are newer than all messages on the page stay unread.
     """
     current = request.form.get("phone")
     get_services().conversations.mark_all_read(current_account(), up_to=read_number(request.form.get("up_to"), END))

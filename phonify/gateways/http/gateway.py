@@ -159,6 +159,4 @@ class TemplateGateway(HttpGateway):
         answer, host = self.ask(request), urlsplit(url).netloc
         if any(rule.matches(answer) for rule in configuration.ready):
             return f"{host} is ready"
-        raise GatewayFault(
-            f"{host} answered with status {answer.status}, which does not mean that it is ready{suggest_cause(answer)}"
-        )
+        raise GatewayFault(f"{host} is not ready: it answered with status {answer.status}{suggest_cause(answer)}")
