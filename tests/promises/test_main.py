@@ -7,8 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
+from flask.cli import ScriptInfo
 
-from phonify import __version__
+from phonify import __version__, create_app
+from phonify.__main__ import phonify
 from phonify.config import Settings
 from tests.support.app import ROOT
 
@@ -25,11 +28,30 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return run
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("serve", "--help"), ("keys", "create", "--help"), ("--version",)])
-def test_help_creates_no_database(run, tmp_path, arguments) -> None:
-    result = run(*arguments)
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Return a function that runs `phonify ARGUMENTS...` in this process and in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments: str) -> Result:
+        app = ScriptInfo(create_app=create_app, set_debug_flag=False)
+        return CliRunner().invoke(phonify, arguments, obj=app, prog_name="phonify")
+
+    return invoke
+
+
+def test_the_module_is_a_command(run, tmp_path) -> None:
+    result = run("--help")
     assert result.returncode == 0
-    assert __version__ in result.stdout or "Usage: python -m phonify" in result.stdout
+    assert "Usage: python -m phonify" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("serve", "--help"), ("keys", "create", "--help"), ("--version",)])
+def test_help_creates_no_database(invoke, tmp_path, arguments) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 0
+    assert __version__ in result.stdout or "Usage: phonify" in result.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -42,10 +64,10 @@ def test_a_command_does_what_that_of_the_app_does(run, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("serve",), ("messages",), ("accounts", "list")])
-def test_settings_that_can_not_be_used_are_said_with_status_2(run, monkeypatch, arguments) -> None:
+def test_settings_that_can_not_be_used_are_said_with_status_2(invoke, monkeypatch, arguments) -> None:
     monkeypatch.setenv("PHONIFY_PORT", "x")
-    result = run(*arguments)
-    assert result.returncode == 2
+    result = invoke(*arguments)
+    assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
         "Error: these settings can't be used:",
@@ -63,9 +85,9 @@ def test_the_help_of_flask_says_what_the_app_is(run, tmp_path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_command_is_said_with_status_2(run) -> None:
-    result = run("sever")
-    assert result.returncode == 2
+def test_what_is_no_command_is_said_with_status_2(invoke) -> None:
+    result = invoke("sever")
+    assert result.exit_code == 2
     assert "No such command 'sever'" in result.stderr
 
 
@@ -87,8 +109,8 @@ def test_the_options_of_serve_win_over_the_settings(start, tmp_path) -> None:
     assert not (tmp_path / "phonify.db").exists()
 
 
-def test_the_help_of_serve_names_all_settings_and_their_defaults(run) -> None:
-    lines = run("serve", "--help").stdout.splitlines()
+def test_the_help_of_serve_names_all_settings_and_their_defaults(invoke) -> None:
+    lines = invoke("serve", "--help").stdout.splitlines()
     settings = {}
     for line in lines:
         name, _, default = line.strip().partition(" ")
@@ -107,12 +129,12 @@ def test_the_help_of_serve_names_all_settings_and_their_defaults(run) -> None:
         ("--database", "", "'' must be the path of a file"),
     ],
 )
-def test_a_wrong_option_of_serve_is_named_as_it_was_typed(run, tmp_path, option, value, why) -> None:
-    result = run("serve", option, value)
-    assert result.returncode == 2
+def test_a_wrong_option_of_serve_is_named_as_it_was_typed(invoke, tmp_path, option, value, why) -> None:
+    result = invoke("serve", option, value)
+    assert result.exit_code == 2
     assert f"Error: Invalid value for '{option}': {why}" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_demo_takes_no_database(run) -> None:
-    assert "--demo can't be used with --database" in run("serve", "--demo", "--database", "my.db").stderr
+def test_the_demo_takes_no_database(invoke) -> None:
+    assert "--demo can't be used with --database" in invoke("serve", "--demo", "--database", "my.db").stderr
