@@ -259,12 +259,14 @@ def test_sessions_and_links_that_are_too_old_are_removed_from_the_file(browser, 
 # The start
 
 
+@pytest.mark.slow
 def test_a_start_without_a_terminal_prints_no_link_for_a_browser(start):
     server = start()
     server.wait_for("Make another key with")
     assert "token=" not in server.output
 
 
+@pytest.mark.slow
 def test_each_start_on_a_terminal_prints_a_link_that_signs_in(tmp_path):
     links = []
     for _ in range(2):
@@ -278,6 +280,7 @@ def test_each_start_on_a_terminal_prints_a_link_that_signs_in(tmp_path):
     assert links[0] != links[1]
 
 
+@pytest.mark.slow
 def test_serve_opens_the_inbox_with_a_link_of_its_own(start, opened, tmp_path):
     server = start("-m", "phonify", "serve", "--open", cwd=tmp_path)
     assert server.port

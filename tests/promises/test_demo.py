@@ -110,6 +110,7 @@ def test_the_folder_is_gone_at_the_end(
     assert find_folder(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_start_that_is_interrupted_removes_the_folder(
     start: Callable[..., Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ def test_each_of_the_six_parts_has_a_sample_in_each_language() -> None:
     assert [language for language, _ in SAMPLES] == ["sh", "python", "javascript"] * 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("language", "sample"), SAMPLES, ids=lambda part: part[:20])
 def test_a_sample_does_what_it_says(
     server: Process, tmp_path: Path, language: str, sample: str, request: pytest.FixtureRequest

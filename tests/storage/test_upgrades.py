@@ -433,6 +433,7 @@ def start_process(path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", EARLIER)
 def test_after_a_kill_in_the_middle_of_an_upgrade_the_old_file_is_there_and_the_next_start_upgrades_it(
     path, start_process, version
@@ -457,6 +458,7 @@ def waits_for_the_lock(pid: int) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_on_an_old_file_all_come_up(path, start_process):
     create_earlier(path, 3)
     old = read_rows(path)
