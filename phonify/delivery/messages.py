@@ -223,9 +223,10 @@ class MessageDelivery:
         end_as_error(connection, self._webhooks, errors, clock_now)
         self._pacing.note(connection, [outcome for _, outcome, *_ in outcomes if outcome is not None])
         if self._gateway.sandbox:
-            # If somebody has chosen an outcome during the attempt, ignore the outcome of the attempt. See `make_due`.
-            changed = {message.id for message in sent}
-            taken = {message: answer for message, answer in taken.items() if message.id in changed}
+            # The other messages are final, were removed, or have a newer attempt (see `make_due`). Ignore their
+            # receipts. No phone is involved.
+            ended = {(message.id, message.attempts) for message in sent}
+            taken = {message: answer for message, answer in taken.items() if (message.id, message.attempts) in ended}
         for message, answer in taken.items():
             self._note_taken(connection, message, answer, clock_now)
         if self._gateway.sandbox:
@@ -238,7 +239,7 @@ class MessageDelivery:
     def _note_taken(self, connection: Connection, message: Message, outcome: Taken, now: datetime) -> None:
         """Store what the gateway returned for this message: the provider's ids, and the receipts.
 
-        This happens even if an earlier receipt has made the state of the message final.
+        Outside the sandbox, this happens even if an earlier receipt has made the state of the message final.
         """
         self._receipts.note_taken(connection, self._gateway, message, outcome.references, now)
         receipts = [receipt._replace(message_id=message.id) for receipt in outcome.receipts]

@@ -257,12 +257,13 @@ def make_due(connection: sqlite3.Connection, *, message: Message, now: str) -> i
 
     If the message already has a final state, nothing changes, and the function returns None.
 
-    If Phonify is already sending the message, the function ends the lease. Phonify then ignores the outcome of this
-    attempt. So use this function only for a gateway that sends no real messages.
+    If an attempt has no outcome yet, the function ends the lease. Phonify then ignores the outcome of this attempt. So
+    use this function only for a gateway that sends no real messages.
     """
     row = connection.execute(
-        "UPDATE messages SET due_at = :now, submitted_at = NULL, attempts = attempts + (lease_owner IS NOT NULL),"
-        " lease_owner = NULL WHERE id = :id AND direction = 'outbound' AND state = 'unconfirmed' RETURNING attempts",
+        "UPDATE messages SET due_at = :now, submitted_at = NULL, lease_owner = NULL, attempts = attempts"
+        " + (lease_owner IS NOT NULL OR (submitted_at IS NOT NULL AND due_at IS NOT expires_at))"
+        " WHERE id = :id AND direction = 'outbound' AND state = 'unconfirmed' RETURNING attempts",
         {"id": message.id, "now": now},
     ).fetchone()
     return int(row[0]) if row else None

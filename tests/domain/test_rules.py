@@ -19,7 +19,17 @@ Send = Callable[..., dict[str, Any]]
 Work = Callable[..., int]
 
 
-@pytest.mark.parametrize("attempted_first", [True, False])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"outcome": "sent"},
+        {"outcome": "undelivered"},
+        {"outcome": "failed", "error": "filtered_by_carrier"},
+        {"outcome": "delayed", "seconds": 60},
+        {"outcome": "unconfirmed"},
+    ],
+    ids=lambda rule: rule["outcome"],
+)
 @pytest.mark.parametrize(
     ("outcome", "state", "error", "receipt"),
     [
@@ -28,36 +38,64 @@ Work = Callable[..., int]
         ("delivered", "sent", None, "delivered"),
     ],
 )
+@pytest.mark.parametrize("when", ["before the attempt", "after the attempt", "after the lease"])
 def test_a_message_that_is_being_sent_gets_the_chosen_outcome(
     client: FlaskClient,
     send: Send,
     services: Services,
     deliver: Work,
-    attempted_first: bool,
+    rule: dict[str, Any],
     outcome: str,
     state: str,
     error: str | None,
     receipt: str | None,
+    when: str,
 ) -> None:
+    assert client.post("/sandbox/rules", json=rule).status_code == 201
     message, account = send(), ensure_default_account(services.database, services.clock)
-    link = services.gateways["stub"]
-    finish = link.make_delivery(lease=timedelta(seconds=30))
-    with services.database.write() as connection:
-        jobs = finish.claim(connection, "another")
-    outcomes: list[Any] = []
     arguments = {"outcome": outcome, "error": error} if error else {"outcome": outcome}
-    steps = [
-        lambda: finish.deliver(jobs, outcomes.append),
-        lambda: client.post(f"/sandbox/messages/{message['id']}/outcome", json=arguments),
-    ]
-    for step in steps if attempted_first else reversed(steps):
-        step()
+
+    def force() -> None:
+        assert client.post(f"/sandbox/messages/{message['id']}/outcome", json=arguments).status_code == 200
+
+    delivery = services.gateways["stub"].make_delivery(lease=timedelta(seconds=30))
     with services.database.write() as connection:
-        finish.record(connection, outcomes)
+        jobs = delivery.claim(connection, "another")
+    outcomes: list[Any] = []
+    if when == "before the attempt":
+        force()
+    delivery.deliver(jobs, outcomes.append)
+    if when == "after the lease":
+        with services.database.write() as connection:
+            delivery.end_leases(connection, "another")
+    if when != "before the attempt":
+        force()
+    with services.database.write() as connection:
+        delivery.record(connection, outcomes)
     assert services.sending.find(account, message["id"]).state == "unconfirmed"
     deliver()
     found = services.sending.find(account, message["id"])
     assert (found.state, found.error_type, found.receipt and found.receipt.status) == (state, error, receipt)
+
+
+def test_an_outcome_of_an_earlier_attempt_does_not_count_beside_that_of_the_chosen_one(
+    client: FlaskClient, send: Send, services: Services
+) -> None:
+    client.post("/sandbox/rules", json={"outcome": "undelivered"})
+    message, account = send(), ensure_default_account(services.database, services.clock)
+    delivery = services.gateways["stub"].make_delivery(lease=timedelta(seconds=30))
+    outcomes: list[Any] = []
+    for attempt in range(2):
+        if attempt:
+            client.post(f"/sandbox/messages/{message['id']}/outcome", json={"outcome": "delivered"})
+        with services.database.write() as connection:
+            jobs = delivery.claim(connection, "another")
+        delivery.deliver(jobs, outcomes.append)
+    assert len(outcomes) == 2
+    with services.database.write() as connection:
+        delivery.record(connection, outcomes)
+    found = services.sending.find(account, message["id"])
+    assert (found.state, found.receipt and found.receipt.status) == ("sent", "delivered")
 
 
 def test_a_slow_answer_ends_if_the_server_stops(client: FlaskClient, services: Services) -> None:
