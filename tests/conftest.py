@@ -5,7 +5,7 @@ import os
 import shutil
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,10 @@ settings.register_profile("phonify", deadline=None, max_examples=50, suppress_he
 settings.load_profile("phonify")
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return the number of processes for `-n auto`. One more than the processors, because many tests wait."""
-    return (os.cpu_count() or 1) + 1
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """For `-n auto`, use one process more than pytest-xdist would. Many tests wait, for example for a commit."""
+    return (yield) + 1
 
 
 @pytest.fixture(autouse=True)

@@ -266,7 +266,6 @@ def test_a_start_without_a_terminal_prints_no_link_for_a_browser(start):
     assert "token=" not in server.output
 
 
-@pytest.mark.slow
 def test_each_start_on_a_terminal_prints_a_link_that_signs_in(tmp_path):
     links = []
     for _ in range(2):

@@ -161,7 +161,6 @@ def test_the_list_is_only_for_a_terminal_and_the_stub(make_app):
 # On a terminal
 
 
-@pytest.mark.slow
 def test_a_server_on_a_terminal_shows_each_message(tmp_path: Path, start):
     with on_terminal(tmp_path, API_KEY="test-key") as terminal:
         terminal.wait_for("Make another key")

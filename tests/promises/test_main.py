@@ -63,16 +63,16 @@ def test_a_command_does_what_that_of_the_app_does(run, tmp_path) -> None:
     assert json.loads(result.stdout)["name"] == "default"
 
 
-@pytest.mark.parametrize("arguments", [("serve",), ("messages",), ("accounts", "list")])
-def test_settings_that_can_not_be_used_are_said_with_status_2(invoke, monkeypatch, arguments) -> None:
+def test_settings_that_can_not_be_used_are_said_with_status_2(run, invoke, monkeypatch) -> None:
     monkeypatch.setenv("PHONIFY_PORT", "x")
-    result = invoke(*arguments)
-    assert result.exit_code == 2
-    assert result.stdout == ""
-    assert result.stderr.splitlines() == [
-        "Error: these settings can't be used:",
-        "  PHONIFY_PORT: 'x' must be a whole number from 0 to 65535",
-    ]
+    served, others = run("serve"), [invoke("messages"), invoke("accounts", "list")]
+    assert [served.returncode, *(result.exit_code for result in others)] == [2, 2, 2]
+    for result in (served, *others):
+        assert result.stdout == ""
+        assert result.stderr.splitlines() == [
+            "Error: these settings can't be used:",
+            "  PHONIFY_PORT: 'x' must be a whole number from 0 to 65535",
+        ]
 
 
 def test_the_help_of_flask_says_what_the_app_is(run, tmp_path) -> None:
@@ -95,6 +95,7 @@ def test_serve_serves(start, tmp_path) -> None:
     server = start("-m", "phonify", "serve", cwd=tmp_path)
     assert server.call("GET", "/v1/messages") == (200, {"messages": []})
     server.wait_for(r"Make another key with: \S*python -m phonify keys create")
+    assert "token=" not in server.output  # only a terminal shows a link that signs in
     assert server.terminate() == 0
 
 
@@ -137,4 +138,6 @@ def test_a_wrong_option_of_serve_is_named_as_it_was_typed(invoke, tmp_path, opti
 
 
 def test_the_demo_takes_no_database(invoke) -> None:
-    assert "--demo can't be used with --database" in invoke("serve", "--demo", "--database", "my.db").stderr
+    result = invoke("serve", "--demo", "--database", "my.db")
+    assert result.exit_code == 2
+    assert "--demo can't be used with --database" in result.stderr
