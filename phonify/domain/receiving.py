@@ -67,7 +67,8 @@ class Receiving:
     ) -> Message:
         """Use the caller's transaction to store a message from a phone. See `receive`.
 
-        If `apply_rules` is true, apply the rules of the sandbox. A rule can make the phone send another text later.
+        If `apply_rules` is false, no rule of the sandbox applies to the phone's message. Rules always apply to
+        automatic replies. A rule can make the phone send another text later.
         """
         now = self._clock.now()
         ids = generate_ids(now, after=store.get_last_message_id(connection))

@@ -251,8 +251,8 @@ def _is_alphanumeric(text: str) -> bool:
 def group_number(number: str) -> str:
     """Put spaces between the groups of digits of an E.164 number (ITU-T E.123), and return the number.
 
-    In three cases, the function returns `number` unchanged: `number` is in another format, the library can't parse
-    `number`, or the library would change a digit.
+    If `number` is in another format, or if the library can't parse it, the function returns `number` unchanged. The
+    function never changes a digit.
     """
     if not _E164.fullmatch(number):
         return number

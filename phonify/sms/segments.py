@@ -65,7 +65,7 @@ class TextCheck(NamedTuple):
 
 
 def choose_encoding(text: str) -> Encoding:
-    """Return `gsm7` if GSM-7 has every character of the text, else `ucs2`."""
+    """Return `gsm7` if GSM-7 can encode every character of the text. Otherwise, return `ucs2`."""
     return "gsm7" if GSM7.issuperset(text) else "ucs2"
 
 

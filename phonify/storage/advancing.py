@@ -14,7 +14,7 @@ def has_leases(connection: sqlite3.Connection) -> bool:
 
 
 class Pending(NamedTuple):
-    """The messages and webhook deliveries that are due at the time `until`. Leased rows are included."""
+    """The messages and webhook deliveries that are due at the time `until` or before. Leased rows are included."""
 
     until: str
     receipts: int  # how many stored receipts have `until` as the time of arrival
@@ -51,9 +51,9 @@ class Advance(NamedTuple):
 
 
 def list_pending(connection: sqlite3.Connection, *, until: str) -> Pending:
-    """Find the messages and webhook deliveries that are due at the time `until`.
+    """Find the messages and webhook deliveries that are due at the time `until` or before.
 
-    Leased rows are included. Messages with a look-up are included if the look-up is due at this time.
+    Leased rows are included. Messages with a look-up are included if the look-up is due by then.
     """
     messages = connection.execute(
         "SELECT seq FROM messages WHERE due_at <= :until"

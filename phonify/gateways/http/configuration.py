@@ -139,7 +139,9 @@ def _check_templates(variables: Variables, texts: Mapping[str, str], names: Coll
 def _parse_codings(text: str) -> tuple[str, str]:
     words = text.split()
     if text and len(words) != 2:
-        raise ValueError(f"{text!r} must be two values of {{coding}}: the first for GSM-7, the second for UCS-2")
+        raise ValueError(
+            f"{text!r} must be two values with a space between them: {{coding}} for GSM-7, then {{coding}} for UCS-2"
+        )
     return (words[0], words[1]) if words else ("", "")
 
 

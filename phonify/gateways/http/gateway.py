@@ -159,4 +159,7 @@ class TemplateGateway(HttpGateway):
         answer, host = self.ask(request), urlsplit(url).netloc
         if any(rule.matches(answer) for rule in configuration.ready):
             return f"{host} is ready"
-        raise GatewayFault(f"{host} is not ready: it answered with status {answer.status}{suggest_cause(answer)}")
+        raise GatewayFault(
+            f"{host} answered with status {answer.status}, and PHONIFY_HTTP_READY does not match this answer"
+            f"{suggest_cause(answer)}"
+        )
