@@ -168,7 +168,7 @@ class ChangeSchema(BodySchema):
 
     @post_load
     def take_one_recipient(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Convert `to` from a list with one recipient to this recipient. If `to` is missing, nothing changes."""
+        """Replace the list in `to` by its only recipient. If `to` is missing, change nothing."""
         if "to" in loaded:
             (loaded["to"],) = loaded["to"]
         return loaded
