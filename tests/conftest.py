@@ -30,9 +30,13 @@ settings.load_profile("phonify")
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)
-def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
-    """For `-n auto`, use one process more than pytest-xdist would. Many tests wait, for example for a commit."""
-    return (yield) + 1
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int, int]:
+    """For `-n auto`, use one process more than pytest-xdist would. Many tests wait, for example for a commit.
+
+    The tests with the marker `slow` get no additional process, because many of them have time limits.
+    """
+    is_quick = config.getoption("markexpr").startswith("not ")
+    return (yield) + is_quick
 
 
 @pytest.fixture(autouse=True)
